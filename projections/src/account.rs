@@ -1,4 +1,4 @@
-//! Orgs, and who works in them: users, sessions, members, teams, service accounts and invites.
+//! Orgs and their users: users, sessions, members, teams, service accounts and invites.
 
 pub mod identity;
 pub mod invite;

@@ -1,4 +1,4 @@
-//! What was done: the audit log, histories, and undoing.
+//! The record of all changes: the audit log, histories, and undoing.
 
 pub mod audit;
 pub mod history;

@@ -1,4 +1,4 @@
-//! Who may do what with folders and dashboards.
+//! The permissions on folders, dashboards and data sources.
 
 pub mod resource_permission;
 

@@ -1,7 +1,8 @@
 //! Annotations: notes on points and ranges of time, of an org or of one of its dashboards.
 //!
-//! Those of the org are for who has the permission by its role. Those of a dashboard are for who may view it, and are written
-//! by who may edit it. While a dashboard is in the trash its annotations are kept, and nobody finds them.
+//! Annotations of the org are for callers with the permission by their role. Annotations of a dashboard are visible to
+//! those who may view it, and are written by those who may edit it. While a dashboard is in the trash its annotations
+//! are kept, but not found.
 
 mod cleanup;
 mod ending;
@@ -34,7 +35,7 @@ pub use ending::{AnnotationEndings, EndAnnotations, EndedAnnotations};
 pub(crate) use write::MAX_DELETED;
 pub use write::{AnnotationPlace, NewAnnotation};
 
-/// How many tags can be asked for: each is looked for by itself.
+/// The maximum number of tags in a query: each is looked up separately.
 pub(crate) const MAX_ASKED_TAGS: usize = 20;
 
 /// An annotation as it is read.
@@ -42,13 +43,13 @@ pub(crate) const MAX_ASKED_TAGS: usize = 20;
 pub struct AnnotationView {
     /// The numeric id.
     pub id: AnnotationId,
-    /// The dashboard it is on; `None` if it is of the whole org.
+    /// The dashboard it is on; `None` if it belongs to the whole org.
     pub dashboard: Option<AnnotatedDashboard>,
     /// The panel it is on, 0 for none.
     pub panel_id: i64,
-    /// Whose it is.
+    /// The author.
     pub author: AnnotationAuthor,
-    /// What it says.
+    /// The content.
     pub content: AnnotationContent,
     /// When it was created.
     pub created: Timestamp,
@@ -56,7 +57,7 @@ pub struct AnnotationView {
     pub updated: Timestamp,
 }
 
-/// Whose an annotation is. Of somebody who is gone only the id is left.
+/// The author of an annotation. Of a deleted user only the id is left.
 #[derive(Clone, Debug)]
 pub struct AnnotationAuthor {
     /// The id.
@@ -69,24 +70,24 @@ pub struct AnnotationAuthor {
     pub email: String,
 }
 
-/// Which annotations are wanted.
+/// A query for annotations.
 #[derive(Clone, Debug, Default)]
 pub struct AnnotationQuery {
-    /// Whether only those are wanted that alerts leave, which there are none of.
+    /// Whether only annotations of alerts are wanted; there are none.
     pub of_alerts: bool,
     /// The dashboard they are on, if one is named.
     pub dashboard: Option<NamedDashboard>,
     /// The panel they are on.
     pub panel_id: Option<i64>,
-    /// Whose they are.
+    /// The id of their author.
     pub user_id: Option<i64>,
-    /// The times between which they begin or end, or of which they cover a part, in milliseconds since the epoch.
+    /// The time range that they begin in, end in, or overlap, in milliseconds since the epoch.
     pub range: Option<(i64, i64)>,
-    /// The tags they have, tidied. The key of a pair stands for all pairs that begin with it.
+    /// The tags they have, normalized. The key of a pair stands for all pairs that begin with it.
     pub tags: Vec<String>,
     /// Whether one of the tags is enough.
     pub any_tag: bool,
-    /// How many at most, the latest first.
+    /// The maximum number of annotations, the latest first.
     pub limit: i64,
 }
 
@@ -99,10 +100,10 @@ pub enum NamedDashboard {
     Id(i64),
 }
 
-/// What an actor may see.
+/// The annotations that an actor may see.
 #[derive(Clone, Debug)]
 pub struct VisibleAnnotations {
-    /// Whether it may see those of the whole org.
+    /// Whether it may see the annotations of the whole org.
     pub of_org: bool,
     /// The dashboards that it may see.
     pub dashboards: ContentFilter,
@@ -124,16 +125,16 @@ pub struct AnnotationTag {
     pub count: i64,
 }
 
-/// Annotations that are cleaned up by the same rule.
+/// Annotations with the same retention rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AnnotationKind {
     /// Those on dashboards.
     OfDashboards,
-    /// Those of the whole org, which mostly come by the API.
+    /// Those of the whole org, most of which are created by the API.
     OfOrg,
 }
 
-/// How many annotations of a kind an org has, and when the oldest was created.
+/// The number of annotations of a kind in an org, and when the oldest was created.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeptAnnotations {
     /// Their number.
@@ -142,7 +143,7 @@ pub struct KeptAnnotations {
     pub oldest: Option<Timestamp>,
 }
 
-/// Reads annotations. Those of a dashboard that is in the trash or gone are found only where it is said.
+/// Reads annotations. Those of a dashboard that is in the trash or gone are found only where documented.
 #[async_trait]
 pub trait AnnotationReader: Send + Sync {
     /// An annotation of the scope's org, and whether it is visible.
@@ -152,14 +153,14 @@ pub trait AnnotationReader: Send + Sync {
         id: AnnotationId,
         visible: &VisibleAnnotations,
     ) -> Result<Option<(AnnotationView, bool)>>;
-    /// Those of the visible ones that are wanted, by the times of their ends from the latest on.
+    /// The visible annotations that match the query, by their end times, the latest first.
     async fn list_annotations(
         &self,
         scope: &Scope,
         query: &AnnotationQuery,
         visible: &VisibleAnnotations,
     ) -> Result<Vec<AnnotationView>>;
-    /// So many of the tags of the visible ones that have a text in them, in order.
+    /// Up to `limit` tags of the visible annotations, in order, that contain a text.
     async fn count_tags(
         &self,
         scope: &Scope,
@@ -167,7 +168,7 @@ pub trait AnnotationReader: Send + Sync {
         limit: i64,
         visible: &VisibleAnnotations,
     ) -> Result<Vec<AnnotationTag>>;
-    /// So many of those on a dashboard, whatever has become of it, and on one panel of it if one is named.
+    /// Up to `limit` annotations of a dashboard, even of a deleted one, and of one panel of it if one is named.
     async fn list_ids_on(
         &self,
         scope: &Scope,
@@ -175,7 +176,7 @@ pub trait AnnotationReader: Send + Sync {
         panel_id: Option<i64>,
         limit: i64,
     ) -> Result<Vec<AnnotationId>>;
-    /// So many of the oldest of a kind, if a time is given of those that were created before it.
+    /// The `limit` oldest annotations of a kind; if a time is given, only those created before it.
     async fn list_oldest(
         &self,
         scope: &Scope,
@@ -183,12 +184,12 @@ pub trait AnnotationReader: Send + Sync {
         before: Option<Timestamp>,
         limit: i64,
     ) -> Result<Vec<AnnotationId>>;
-    /// How many there are of a kind.
+    /// The number and the oldest of the annotations of a kind.
     async fn measure(&self, scope: &Scope, kind: AnnotationKind) -> Result<KeptAnnotations>;
 }
 
-/// The history of annotations. One may have been written where its reader saw nothing then, so it is for those who administer
-/// all content.
+/// The history of annotations. An annotation may have been written in a place that its reader could not see then, so
+/// the history is for those who administer all content.
 pub const HISTORY: HistoryOf = HistoryOf {
     noun: Annotation::TYPE,
     missing: "Annotation not found",
@@ -204,15 +205,15 @@ impl Noun for Annotation {
     }
 }
 
-/// What the use cases of annotations need.
+/// The ports of [`Annotations`].
 pub struct AnnotationPorts {
     /// Reads annotations.
     pub reader: Arc<dyn AnnotationReader>,
     /// Reads dashboards.
     pub dashboards: Arc<dyn DashboardReader>,
-    /// Knows who may do what with dashboards.
+    /// Decides who may do what with dashboards.
     pub authorization: Arc<Authorization>,
-    /// Draws numeric ids.
+    /// Allocates numeric ids.
     pub ids: Arc<dyn IdAllocator>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
@@ -230,14 +231,14 @@ pub struct Annotations {
 }
 
 impl Annotations {
-    /// The use cases on these ports, where annotations are kept by these rules.
+    /// Creates the use cases on these ports, with these retention rules.
     #[must_use]
     pub fn new(commands: Commands, ports: AnnotationPorts, rules: RetentionRules) -> Self {
         let AnnotationPorts { reader, dashboards, authorization, ids, clock } = ports;
         Self { commands, reader, dashboards, authorization, ids, clock, rules }
     }
 
-    /// Lists the annotations that are wanted and that the actor may see. On a dashboard that it may not see there are none.
+    /// Lists the matching annotations that the actor may see: none of a dashboard that it may not see.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_annotations(
         &self,
@@ -256,7 +257,8 @@ impl Annotations {
         self.reader.list_annotations(scope, query, &VisibleAnnotations::of(scope)).await
     }
 
-    /// Lists the tags with a text in them of all annotations that the actor may see, with how many have each.
+    /// Lists the tags that contain a text, of all annotations that the actor may see, with the number of annotations of
+    /// each.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_tags(&self, scope: &Scope, text: &str, limit: i64) -> Result<Vec<AnnotationTag>> {
         scope.require_member(Permission::ANNOTATIONS_READ)?;

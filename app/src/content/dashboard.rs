@@ -32,7 +32,7 @@ pub use import::{ImportDashboard, ImportInput, ImportedDashboard, interpolate};
 pub use save::{ParsedDashboard, SaveDashboard};
 pub use version::{VersionContent, VersionTarget, VersionView};
 
-/// How many tags are listed.
+/// The maximum number of tags in a list.
 pub const MAX_LISTED_TAGS: i64 = 5000;
 
 /// A dashboard as it is read.
@@ -54,35 +54,35 @@ pub struct DashboardView {
     pub version: i64,
     /// When it was created.
     pub created: Timestamp,
-    /// The login of who created it.
+    /// The login of its creator.
     pub created_by: String,
     /// When the current version was saved.
     pub updated: Timestamp,
-    /// The login of who saved the current version.
+    /// The login of the author of the current version.
     pub updated_by: String,
     /// The document without its members `id`, `uid` and `version`.
     pub data: CanonicalJson,
 }
 
 impl DashboardView {
-    /// The dashboard as it is guarded.
+    /// The dashboard as a subject of permission checks.
     pub(crate) fn guarded(&self) -> Guarded<'_> {
         Guarded::Dashboard { id: self.id, folder: self.folder_uid.as_ref() }
     }
 }
 
-/// A dashboard to open, with the folder it is in and what the actor may do with it.
+/// A dashboard to open, with the folder it is in and the actor's access level.
 #[derive(Clone, Debug)]
 pub struct OpenedDashboard {
     /// The dashboard.
     pub dashboard: Arc<DashboardView>,
     /// The folder it is in.
     pub folder: Option<Arc<FolderView>>,
-    /// What the actor may do.
+    /// The actor's access level.
     pub level: AccessLevel,
 }
 
-/// What a save, or a restore, came to.
+/// The result of a save or restore.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedDashboard {
     /// The numeric id.
@@ -97,7 +97,7 @@ pub struct SavedDashboard {
     pub version: i64,
 }
 
-/// What is left to say of a deleted dashboard.
+/// The result of deleting, purging or undeleting a dashboard.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DeletedDashboard {
     /// The uid it had.
@@ -122,24 +122,23 @@ pub trait DashboardReader: Send + Sync {
     async fn find_dashboard(&self, scope: &Scope, uid: &Uid) -> Result<Option<Arc<DashboardView>>>;
     /// The uids of the dashboards that are directly in some folders.
     async fn list_uids_in(&self, scope: &Scope, folders: Vec<Uid>) -> Result<Vec<Uid>>;
-    /// The check, for a commit, that a dashboard is where it was. If it is elsewhere by now, the command is decided again.
+    /// A check at commit that a dashboard is where it was. If it has moved since, the command is decided again.
     fn stays(&self, org: OrgId, uid: &Uid, id: i64, folder: Option<&Uid>) -> SideWrite;
     /// The uid of the dashboard of that numeric id.
     async fn find_uid_by_id(&self, scope: &Scope, id: i64) -> Result<Option<Uid>>;
     /// The uid of the folder of that numeric id.
     async fn find_folder_uid_by_id(&self, scope: &Scope, id: i64) -> Result<Option<Uid>>;
-    /// How many bytes the event has that a version of a dashboard was saved with; 0 if there is none.
+    /// The size in bytes of the event that saved a version of a dashboard; 0 if there is none.
     async fn version_bytes(&self, scope: &Scope, uid: &Uid, version: i64) -> Result<usize>;
-    /// The same of the last version that was saved by a position of the log.
+    /// The same of the last version that was saved up to a position of the log.
     async fn version_bytes_at(&self, scope: &Scope, uid: &Uid, position: i64) -> Result<usize>;
     /// The dashboard of that uid as it was at a position of the log.
     async fn find_dashboard_at(&self, scope: &Scope, uid: &Uid, position: i64)
     -> Result<Then<DashboardView>>;
-    /// The tags of all dashboards that a filter lets through, in order; of more than [`MAX_LISTED_TAGS`] those that the most
-    /// dashboards have.
+    /// The tags of all dashboards that pass a filter, in order; of more than [`MAX_LISTED_TAGS`], the most used.
     async fn count_tags(&self, scope: &Scope, filter: &ContentFilter) -> Result<Vec<TagCount>>;
-    /// So many versions from the newest down, from below `before` if given, leaving out the first `start`; fewer if their
-    /// messages have more than [`version::MAX_PAGE_BYTES`], but one if there is one.
+    /// Up to `size` versions, the newest first, from below `before` if given, without the first `start`; fewer if their
+    /// messages exceed [`version::MAX_PAGE_BYTES`], but at least one if there is any.
     async fn list_versions(
         &self,
         scope: &Scope,
@@ -152,19 +151,19 @@ pub trait DashboardReader: Send + Sync {
     async fn find_version(&self, scope: &Scope, uid: &Uid, version: i64) -> Result<Option<VersionContent>>;
 }
 
-/// What the use cases of dashboards need.
+/// The ports of [`Dashboards`].
 pub struct DashboardPorts {
     /// Reads dashboards.
     pub reader: Arc<dyn DashboardReader>,
     /// Reads folders.
     pub folders: Arc<dyn FolderReader>,
-    /// Knows who may do what.
+    /// Decides who may do what.
     pub authorization: Arc<Authorization>,
     /// Resolves points in time.
     pub moments: Arc<Moments>,
-    /// Draws numeric ids.
+    /// Allocates numeric ids.
     pub ids: Arc<dyn IdAllocator>,
-    /// The slices that are told of dashboards that end.
+    /// The slices that are notified when dashboards end.
     pub endings: Endings,
 }
 
@@ -179,7 +178,7 @@ pub const HISTORY: HistoryOf = HistoryOf {
 };
 
 impl Noun for Dashboard {
-    /// Restored content may have been anybody's, and its rights with it.
+    /// Restored content may have belonged to anybody, and so may its rights.
     fn require_undo(scope: &Scope, _: &str, _: bool) -> Result<()> {
         scope.require_administers_content(Permission::DASHBOARDS_WRITE)
     }
@@ -199,7 +198,7 @@ pub struct Dashboards {
 }
 
 impl Dashboards {
-    /// The use cases on these ports, for documents of at most so many bytes.
+    /// Creates the use cases on these ports, for documents of up to `max_document_bytes`.
     #[must_use]
     pub fn new(
         commands: Commands,
@@ -211,13 +210,13 @@ impl Dashboards {
         Self { commands, reader, folders, authorization, moments, ids, endings, workers, max_document_bytes }
     }
 
-    /// How many bytes a document has at most.
+    /// The maximum size of a document, in bytes.
     #[must_use]
     pub fn max_document_bytes(&self) -> usize {
         self.max_document_bytes
     }
 
-    /// Does something with documents of so many bytes together that takes long if they are large.
+    /// Runs work on documents of `bytes` in total, which takes long if they are large.
     pub async fn work<T: Send + 'static>(
         &self,
         scope: &Scope,
@@ -238,7 +237,8 @@ impl Dashboards {
         Ok(OpenedDashboard { dashboard, folder, level })
     }
 
-    /// Lists the tags of all dashboards that the actor may read, with how many have each; of too many tags, the most used.
+    /// Lists the tags of all dashboards that the actor may read, with the number of dashboards of each; if there are
+    /// too many tags, the most used.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_tags(&self, scope: &Scope) -> Result<Vec<TagCount>> {
         scope.require_member(Permission::DASHBOARDS_READ)?;
@@ -267,7 +267,7 @@ impl Dashboards {
         self.reader.find_dashboard(scope, uid).await?.ok_or_else(|| DashboardError::NotFound.into())
     }
 
-    /// A dashboard that the actor may read, and what else it may do with it.
+    /// A dashboard that the actor may read, with the actor's access level.
     async fn find_visible(&self, scope: &Scope, uid: &Uid) -> Result<(Arc<DashboardView>, AccessLevel)> {
         let dashboard = self.find(scope, uid).await?;
         let permission = Permission::DASHBOARDS_READ;
@@ -275,7 +275,7 @@ impl Dashboards {
         Ok((dashboard, level))
     }
 
-    /// Fails unless the dashboard is there and the actor may change it.
+    /// Fails unless the dashboard exists and the actor may change it.
     async fn require_edit(&self, scope: &Scope, dashboard: &Dashboard, permission: Permission) -> Result<()> {
         if !dashboard.exists {
             return Err(DashboardError::NotFound.into());
@@ -284,7 +284,7 @@ impl Dashboards {
         self.authorization.require(scope, guarded, permission).await.map(drop)
     }
 
-    /// The same for a unit of work, now and when it is written.
+    /// The same for a unit of work: now and at commit.
     async fn require_edit_in(
         &self,
         scope: &Scope,
@@ -298,7 +298,7 @@ impl Dashboards {
     }
 }
 
-/// A uid in a path. One that cannot be a uid names nothing.
+/// Parses a uid in a path. Text that is not a valid uid is reported as not found.
 pub(crate) fn parse_uid(uid: &str) -> Result<Uid> {
     Uid::try_new(uid).map_err(|_| Error::from(DashboardError::NotFound))
 }

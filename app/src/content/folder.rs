@@ -49,30 +49,30 @@ pub struct FolderView {
     pub description: String,
     /// The folder it is in.
     pub parent_uid: Option<Uid>,
-    /// How often it was changed, from 1.
+    /// The number of changes, from 1.
     pub version: i64,
     /// When it was created.
     pub created: Timestamp,
-    /// Who created it.
+    /// The id of its creator.
     pub creator_id: UserId,
-    /// The login of who created it.
+    /// The login of its creator.
     pub created_by: String,
     /// When it was last changed.
     pub updated: Timestamp,
-    /// The login of who changed it last.
+    /// The login of the author of its last change.
     pub updated_by: String,
 }
 
-/// A folder, and what the actor may do with it.
+/// A folder with the actor's access level.
 #[derive(Clone, Debug)]
 pub struct FolderRight {
     /// The folder.
     pub folder: Arc<FolderView>,
-    /// What the actor may do; `None` if nothing.
+    /// The actor's access level; `None` without access.
     pub level: Option<AccessLevel>,
 }
 
-/// How much is inside a folder, at any depth.
+/// The number of objects inside a folder, at any depth.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FolderCounts {
     /// Folders.
@@ -81,7 +81,7 @@ pub struct FolderCounts {
     pub dashboards: i64,
 }
 
-/// The uids of all that is inside a folder, at any depth.
+/// The uids of all objects inside a folder, at any depth.
 #[derive(Clone, Debug, Default)]
 pub struct FolderContents {
     /// Folders.
@@ -95,13 +95,13 @@ pub struct FolderContents {
 pub trait FolderReader: Send + Sync {
     /// The folder of that uid.
     async fn find_folder(&self, scope: &Scope, uid: &Uid) -> Result<Option<Arc<FolderView>>>;
-    /// Those of some folders that are there.
+    /// Those of some folders that exist.
     async fn find_folders(&self, scope: &Scope, uids: Vec<Uid>) -> Result<HashMap<Uid, Arc<FolderView>>>;
     /// The folder of that numeric id.
     async fn find_folder_by_id(&self, scope: &Scope, id: i64) -> Result<Option<FolderView>>;
-    /// The folders directly inside another, or at the root, that a filter lets through, by title; without their
-    /// descriptions, which can be long. Rights on the other folder, or on what is around it, do not count: if they let it
-    /// through, nothing has to be left out.
+    /// The folders directly inside another, or at the root, that pass a filter, by title; without their descriptions,
+    /// which can be long. Rights on the parent folder, or on folders around it, are not considered: if they grant
+    /// access, nothing has to be filtered.
     async fn list_folders(
         &self,
         scope: &Scope,
@@ -109,11 +109,11 @@ pub trait FolderReader: Send + Sync {
         filter: &ContentFilter,
         page: Page,
     ) -> Result<Vec<FolderView>>;
-    /// The numeric ids of all folders that a filter lets through.
+    /// The numeric ids of all folders that pass a filter.
     async fn find_allowed(&self, scope: &Scope, filter: &ContentFilter) -> Result<HashSet<i64>>;
-    /// All folders as they were at a position of the log, with the right to hold them in memory if they are many.
+    /// All folders as they were at a position of the log, with the admission to hold them in memory if they are many.
     async fn folders_at(&self, scope: &Scope, position: i64) -> Result<(Arc<FolderTree>, Option<Admission>)>;
-    /// Those of them that a filter lets through today. Folders that are there no more are for those only who may see all.
+    /// Those of them that pass a filter today. Deleted folders are only for those who may see everything.
     async fn allowed_folders_at(
         &self,
         scope: &Scope,
@@ -129,25 +129,25 @@ pub trait FolderReader: Send + Sync {
     }
     /// The description that a folder had at a position of the log.
     async fn find_description_at(&self, scope: &Scope, uid: &Uid, position: i64) -> Result<String>;
-    /// The check, for a commit, that the folder of a uid has a numeric id. If it has another one by now, the command is decided
-    /// again.
+    /// A check at commit that the folder with a uid has a numeric id. If it has another one by then, the command is
+    /// decided again.
     fn still_is(&self, org: OrgId, uid: &Uid, id: i64) -> SideWrite;
-    /// The check, for a commit, that a folder is where it was. If it is elsewhere by now, the command is decided again.
+    /// A check at commit that a folder is where it was. If it has moved since, the command is decided again.
     fn stays(&self, org: OrgId, uid: &Uid, id: i64, parent: Option<&Uid>) -> SideWrite;
-    /// The newest creations under a uid, the newest first.
+    /// The latest creations with a uid, the newest first.
     async fn list_births(&self, scope: &Scope, uid: &Uid) -> Result<Vec<Birth>>;
     /// The position of a version of any object in the org's log.
     async fn find_position(&self, scope: &Scope, stream: &StreamId, version: i64) -> Result<Option<i64>>;
-    /// How much is inside a folder.
+    /// The number of objects inside a folder.
     async fn count_descendants(&self, scope: &Scope, uid: &Uid) -> Result<FolderCounts>;
-    /// What is inside a folder.
+    /// The objects inside a folder.
     async fn list_descendants(&self, scope: &Scope, uid: &Uid) -> Result<FolderContents>;
 }
 
 /// A folder to create.
 #[derive(Clone, Debug)]
 pub struct NewFolder {
-    /// The uid; `None` has one generated.
+    /// The uid; `None` to generate one.
     pub uid: Option<String>,
     /// The title.
     pub title: String,
@@ -160,15 +160,15 @@ pub struct NewFolder {
 /// A change of a folder.
 #[derive(Clone, Debug)]
 pub struct FolderChange {
-    /// The new title, `None` to leave it.
+    /// The new title; `None` to keep it.
     pub title: Option<String>,
-    /// The new description, `None` to leave it.
+    /// The new description; `None` to keep it.
     pub description: Option<String>,
-    /// The version the client has seen; `None` overwrites whatever is there.
+    /// The version the client has seen; `None` overwrites any version.
     pub expected_version: Option<i64>,
 }
 
-/// What is left to say of a deleted folder.
+/// The result of deleting a folder.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DeletedFolder {
     /// The numeric id it had.
@@ -188,7 +188,7 @@ pub const HISTORY: HistoryOf = HistoryOf {
 };
 
 impl Noun for Folder {
-    /// Restored content may have been anybody's, and its rights with it.
+    /// Restored content may have belonged to anybody, and so may its rights.
     fn require_undo(scope: &Scope, _: &str, _: bool) -> Result<()> {
         scope.require_administers_content(Permission::FOLDERS_WRITE)
     }
@@ -271,7 +271,7 @@ impl Folders {
             .await
     }
 
-    /// Puts a folder into another one, or at the root.
+    /// Moves a folder into another one, or to the root.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn move_folder(&self, scope: &Scope, uid: &str, parent_uid: Option<&str>) -> Result<()> {
         let uid = &parse_uid(uid)?;
@@ -286,7 +286,7 @@ impl Folders {
                 if folder.parent_uid != *parent_uid {
                     let (parent, permission) = (parent_uid.as_ref(), Permission::FOLDERS_CREATE);
                     self.authorization.require_place_in(scope, &mut unit, parent, permission).await?;
-                    // An actor whose right is taken meanwhile must not take the folder along.
+                    // An actor whose right is revoked meanwhile must not move the folder away.
                     let (kind, permission) = (ResourceKind::Folder, Permission::FOLDERS_WRITE);
                     self.authorization.rest_on_right(scope, &mut unit, kind, uid, permission)?;
                 }
@@ -297,7 +297,7 @@ impl Folders {
             .await
     }
 
-    /// Deletes a folder with all that is inside it, in one commit.
+    /// Deletes a folder with all its contents, in one commit.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn delete_folder(&self, scope: &Scope, uid: &str) -> Result<DeletedFolder> {
         let uid = &parse_uid(uid)?;
@@ -326,7 +326,7 @@ impl Folders {
             .await
     }
 
-    /// Reads a folder with the folders it is in, outermost first; `None` for those that the actor may not see.
+    /// Reads a folder with the folders it is in, outermost first; `None` for folders that the actor may not see.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_folder(
         &self,
@@ -338,21 +338,21 @@ impl Folders {
         Ok((folder, parents))
     }
 
-    /// Reads a folder that the actor has just changed, which is shown also if the change took the actor's rights.
+    /// Reads a folder that the actor has just changed, even if the change took the actor's rights.
     pub async fn get_changed_folder(
         &self,
         scope: &Scope,
         uid: &str,
     ) -> Result<(FolderRight, Vec<Option<FolderRight>>)> {
         let folder = self.find(scope, &parse_uid(uid)?).await?;
-        // This first, because it brings the folders around into memory.
+        // First, because it loads the surrounding folders into memory.
         let folder = self.with_right(scope, folder).await?;
         let mut parents = Vec::new();
         let mut next = folder.folder.parent_uid.clone();
         while let Some(parent) =
             next.take().filter(|_| parents.len() < kymograph_domain::content::folder::MAX_DEPTH)
         {
-            // A parent can be deleted between two reads; what was read so far is then all there is to say.
+            // A parent can be deleted between two reads; then the result ends with the parents read so far.
             let Some(parent) = self.reader.find_folder(scope, &parent).await? else { break };
             next.clone_from(&parent.parent_uid);
             parents.push(Some(self.with_right(scope, parent).await?).filter(|parent| parent.level.is_some()));
@@ -361,7 +361,7 @@ impl Folders {
         Ok((folder, parents))
     }
 
-    /// The rights of the actor at the root, which is no folder.
+    /// The actor's access level at the root, which is not a folder.
     pub fn get_root(&self, scope: &Scope) -> Result<AccessLevel> {
         scope.require_member(Permission::FOLDERS_READ)?;
         Ok(if scope.administers_content() {
@@ -382,7 +382,7 @@ impl Folders {
         Ok(folder)
     }
 
-    /// Lists the folders inside another, or at the root, with which the actor may do so much.
+    /// Lists the folders inside another, or at the root, on which the actor has at least this access level.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_folders(
         &self,
@@ -395,14 +395,14 @@ impl Folders {
         let parent_uid = parse_parent(parent_uid)?;
         let mut filter = ContentFilter::of(scope, level);
         if let Some(parent) = &parent_uid {
-            // Rights on a folder hold for all folders inside.
+            // Rights on a folder include all folders inside.
             let inherited = self.find_visible(scope, parent).await?.level;
             filter.is_unlimited |= inherited.is_some_and(|inherited| inherited >= level);
         }
         self.reader.list_folders(scope, parent_uid.as_ref(), &filter, page).await
     }
 
-    /// Counts what is inside a folder. Who may see the folder may see all that.
+    /// Counts the objects inside a folder. Those who may see the folder may see all of them.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn count_descendants(&self, scope: &Scope, uid: &str) -> Result<FolderCounts> {
         let uid = parse_uid(uid)?;
@@ -417,7 +417,7 @@ impl Folders {
         Ok(folder)
     }
 
-    /// What the actor may do with a folder that is there.
+    /// The actor's access level on an existing folder.
     pub(crate) async fn level(&self, scope: &Scope, uid: &Uid) -> Result<AccessLevel> {
         let folder = self.find(scope, uid).await?;
         self.with_right(scope, folder).await?.level.ok_or_else(|| denied(Permission::FOLDERS_READ))
@@ -428,7 +428,7 @@ impl Folders {
         Ok(FolderRight { folder, level })
     }
 
-    /// Fails unless the folder is there and the actor may change it.
+    /// Fails unless the folder exists and the actor may change it.
     async fn require_edit(&self, scope: &Scope, folder: &Folder, permission: Permission) -> Result<()> {
         if !folder.exists {
             return Err(FolderError::NotFound.into());
@@ -442,12 +442,12 @@ impl Folders {
     }
 }
 
-/// A uid in a path. One that cannot be a uid names nothing.
+/// Parses a uid in a path. Text that is not a valid uid is reported as not found.
 fn parse_uid(uid: &str) -> Result<Uid> {
     Uid::try_new(uid).map_err(|_| FolderError::NotFound.into())
 }
 
-/// The parent that a client names. Nothing and `general` both mean the root.
+/// Parses the parent that a client names. An empty value and `general` both mean the root.
 fn parse_parent(uid: Option<&str>) -> Result<Option<Uid>> {
     match uid {
         None | Some("" | kymograph_domain::content::folder::GENERAL_UID) => Ok(None),
@@ -455,8 +455,8 @@ fn parse_parent(uid: Option<&str>) -> Result<Option<Uid>> {
     }
 }
 
-/// The folders, given outermost first, that are in a folder or in one inside of it, and that folder. The states tell what is inside
-/// and not the list that they were found by: of one that was moved meanwhile the list does not know yet.
+/// The uids of a folder and of those of `folders`, given outermost first, that are inside it at any depth. Their states
+/// are authoritative, not the list they were found by, which may not yet include the latest moves.
 fn inside<'a>(uid: &Uid, folders: impl Iterator<Item = &'a Folder>) -> HashSet<Uid> {
     let mut inside = HashSet::from([uid.clone()]);
     for folder in folders {

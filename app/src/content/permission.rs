@@ -1,4 +1,4 @@
-//! The permissions on folders, dashboards and what belongs to them, a row each.
+//! The permissions on folders, dashboards and their contents, one per row.
 
 use kymograph_domain::{AccessLevel, OrgRole};
 

@@ -24,7 +24,7 @@ pub struct PlaylistView {
     pub uid: Uid,
     /// The numeric id.
     pub id: i64,
-    /// What it is made of.
+    /// The content.
     pub content: PlaylistContent,
 }
 
@@ -46,7 +46,7 @@ pub struct ListedPlaylist {
 pub trait PlaylistReader: Send + Sync {
     /// A playlist of the scope's org.
     async fn find_playlist(&self, scope: &Scope, uid: &Uid) -> Result<Option<PlaylistView>>;
-    /// Those with a text in their names, by name.
+    /// The playlists whose names contain a text, by name.
     async fn list_playlists(&self, scope: &Scope, query: &str, page: Page) -> Result<Vec<ListedPlaylist>>;
 }
 
@@ -80,7 +80,7 @@ impl Playlists {
         Self { commands, reader, ids }
     }
 
-    /// Lists the playlists with a text in their names.
+    /// Lists the playlists whose names contain a text.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_playlists(
         &self,
@@ -117,7 +117,7 @@ impl Playlists {
             .await
     }
 
-    /// Makes a playlist of something else.
+    /// Replaces the content of a playlist.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn update_playlist(
         &self,
@@ -151,7 +151,7 @@ impl Playlists {
     }
 }
 
-/// A uid in a path. One that cannot be a uid names nothing.
+/// Parses a uid in a path. Text that is not a valid uid is reported as not found.
 fn parse_uid(uid: &str) -> Result<Uid> {
     Uid::try_new(uid).map_err(|_| PlaylistError::NotFound.into())
 }

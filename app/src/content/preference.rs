@@ -1,4 +1,4 @@
-//! Preferences of orgs, teams and users, and the dashboard to begin with.
+//! Preferences of orgs, teams and users, and their home dashboards.
 
 use std::sync::Arc;
 
@@ -22,13 +22,13 @@ use crate::{Authorization, Commands, Permission, Scope, Unit};
 /// Preferences as they are read.
 #[derive(Clone, Debug, Default)]
 pub struct PreferenceView {
-    /// What is preferred. A home dashboard that was deleted since counts as none.
+    /// The settings. A home dashboard that was deleted since is omitted.
     pub settings: PreferenceSettings,
     /// The home dashboard.
     pub home: Option<HomeDashboard>,
 }
 
-/// A dashboard to begin with.
+/// A home dashboard.
 #[derive(Clone, Debug)]
 pub struct HomeDashboard {
     /// Its uid.
@@ -40,38 +40,37 @@ pub struct HomeDashboard {
 /// Reads preferences.
 #[async_trait]
 pub trait PreferenceReader: Send + Sync {
-    /// What an owner prefers; who never said anything prefers nothing.
+    /// The preferences of an owner; empty if none were ever set.
     async fn find_preference(&self, scope: &Scope, owner: PreferenceOwner) -> Result<PreferenceView>;
-    /// The dashboard that the actor begins with: its own choice, else that of one of its teams, the youngest first,
-    /// else the org's.
+    /// The actor's home dashboard: its own choice, else that of one of its teams, the youngest first, else the org's.
     async fn find_home(&self, scope: &Scope) -> Result<Option<HomeDashboard>>;
 }
 
-/// A change of preferences; what is `None` is not mentioned.
+/// A change of preferences; settings that are `None` are not mentioned.
 #[derive(Clone, Debug, Default)]
 pub struct PreferenceChange {
     /// The theme.
     pub theme: Option<String>,
     /// The time zone.
     pub timezone: Option<String>,
-    /// The day a week begins with.
+    /// The first day of the week.
     pub week_start: Option<String>,
     /// The language.
     pub language: Option<String>,
-    /// The language by whose habits numbers and dates are written.
+    /// The language whose conventions format numbers and dates.
     pub regional_format: Option<String>,
-    /// The dashboard to begin with.
+    /// The home dashboard.
     pub home: Option<HomeChoice>,
-    /// The tab with which the query history opens.
+    /// The tab that the query history opens with.
     pub query_history_tab: Option<String>,
     /// The addresses of the bookmarks.
     pub bookmark_urls: Option<Vec<String>>,
 }
 
-/// How a client names the dashboard to begin with.
+/// The home dashboard as a client names it.
 #[derive(Clone, Debug)]
 pub enum HomeChoice {
-    /// It wants none.
+    /// No home dashboard.
     None,
     /// By uid.
     Uid(String),
@@ -79,16 +78,16 @@ pub enum HomeChoice {
     Id(i64),
 }
 
-/// What becomes of settings that a change does not mention.
+/// The effect of a change on settings that it does not mention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unmentioned {
-    /// They are left to the server again.
+    /// They return to the server's default.
     Reset,
-    /// They stay.
+    /// They are kept.
     Keep,
 }
 
-/// The history of what the org prefers.
+/// The history of the org's preferences.
 pub const ORG_HISTORY: HistoryOf = HistoryOf {
     noun: Preference::TYPE,
     missing: "no preferences were ever set",
@@ -98,7 +97,7 @@ pub const ORG_HISTORY: HistoryOf = HistoryOf {
     create: None,
 };
 
-/// The history of what the caller prefers.
+/// The history of the caller's preferences.
 pub const OWN_HISTORY: HistoryOf = HistoryOf {
     noun: Preference::TYPE,
     missing: "no preferences were ever set",
@@ -108,7 +107,7 @@ pub const OWN_HISTORY: HistoryOf = HistoryOf {
     create: None,
 };
 
-/// The key of what the caller prefers.
+/// The key of the caller's preferences.
 fn own_key(scope: &Scope) -> String {
     PreferenceOwner::User(scope.actor().user_id).to_string()
 }
@@ -146,14 +145,14 @@ impl Preferences {
         Self { commands, reader, dashboards, teams, authorization }
     }
 
-    /// Reads what the org prefers.
+    /// Reads the org's preferences.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_org_preference(&self, scope: &Scope) -> Result<PreferenceView> {
         scope.require(Permission::ORGS_PREFERENCES_READ)?;
         self.reader.find_preference(scope, PreferenceOwner::Org).await
     }
 
-    /// Reads what a team prefers.
+    /// Reads a team's preferences.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_team_preference(&self, scope: &Scope, team: &str) -> Result<PreferenceView> {
         scope.require(Permission::TEAMS_READ)?;
@@ -162,13 +161,13 @@ impl Preferences {
         self.reader.find_preference(scope, PreferenceOwner::Team(id)).await
     }
 
-    /// Reads what the actor prefers in the org.
+    /// Reads the actor's preferences in the org.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_own_preference(&self, scope: &Scope) -> Result<PreferenceView> {
         self.reader.find_preference(scope, own(scope)).await
     }
 
-    /// Changes what the org prefers.
+    /// Changes the org's preferences.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn change_org_preference(
         &self,
@@ -180,7 +179,7 @@ impl Preferences {
         self.change(scope, PreferenceOwner::Org, change, unmentioned).await
     }
 
-    /// Changes what a team prefers.
+    /// Changes a team's preferences.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn change_team_preference(
         &self,
@@ -194,7 +193,7 @@ impl Preferences {
         self.change(scope, PreferenceOwner::Team(id), change, unmentioned).await
     }
 
-    /// Changes what the actor prefers in the org.
+    /// Changes the actor's preferences in the org.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn change_own_preference(
         &self,
@@ -205,10 +204,10 @@ impl Preferences {
         self.change(scope, own(scope), change, unmentioned).await
     }
 
-    /// Reads which dashboard the actor begins with, if somebody has chosen one.
+    /// Reads the actor's home dashboard, if one is set.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_home_dashboard(&self, scope: &Scope) -> Result<Option<HomeDashboard>> {
-        // Who may not read it would be sent to a page that cannot be opened.
+        // An actor who may not read it would be sent to a page that cannot be opened.
         match self.reader.find_home(scope).await? {
             Some(home) if self.can_view(scope, &home.uid).await? => Ok(Some(home)),
             _ => Ok(None),
@@ -260,7 +259,7 @@ impl Preferences {
             Some(HomeChoice::Id(id)) => self.dashboards.find_uid_by_id(scope, *id).await?,
         };
         match found {
-            // To who may not read it it is not there, and the answer must not tell otherwise.
+            // To an actor who may not read it, it is reported as missing, which must not disclose that it exists.
             Some(home) if self.can_view(scope, &home).await? => Ok(Some(home)),
             _ => Err(DashboardError::NotFound.into()),
         }
@@ -268,7 +267,8 @@ impl Preferences {
 }
 
 async fn owner_must_exist(scope: &Scope, unit: &Unit<'_>, owner: PreferenceOwner) -> Result<()> {
-    // A server admin can name an org that is not there, and who is a member of none acts in one.
+    // A server admin can name an org that does not exist, and a user who is a member of no org acts in one that does
+    // not exist.
     if !unit.load::<Org>(&scope.org()).await?.exists {
         return Err(OrgError::NotFound.into());
     }

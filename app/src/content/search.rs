@@ -15,42 +15,42 @@ use crate::kernel::text::{MAX_SEARCHED_CHARACTERS, searched_words};
 use crate::rights::authorization::ContentFilter;
 use crate::{Page, Scope};
 
-/// How many tags can be asked for: each dashboard is looked at for each of them.
+/// The maximum number of tags in a query: each dashboard is checked for each of them.
 pub(crate) const MAX_TAGS: usize = 20;
-/// How many uids or ids of dashboards or folders.
+/// The maximum number of uids or ids of dashboards or folders.
 pub(crate) const MAX_NAMED: usize = 1000;
 
-/// What to look for.
+/// A search query.
 #[derive(Clone, Debug, Default)]
 pub struct SearchQuery {
     /// Words of the title, in any case.
     pub text: String,
     /// Tags that a dashboard has all of, in which `*` stands for any text.
     pub tags: Vec<String>,
-    /// Uids, any of which it has.
+    /// Uids, one of which it must have.
     pub uids: Vec<String>,
-    /// Numeric ids, any of which it has.
+    /// Numeric ids, one of which it must have.
     pub ids: Vec<i64>,
-    /// Folders, in any of which it is; `general` is the root.
+    /// Folders, one of which it must be in; `general` is the root.
     pub folder_uids: Vec<String>,
     /// Folders by numeric id: the folders themselves, and the dashboards in them; 0 is the root.
     pub folder_ids: Vec<i64>,
-    /// Whether only what the actor starred is wanted.
+    /// Whether only objects that the actor has starred are wanted.
     pub starred: bool,
-    /// Whether what is in the trash is wanted, instead of what is not.
+    /// Whether objects in the trash are wanted, instead of the others.
     pub deleted: bool,
     /// Whether folders are wanted.
     pub folders: bool,
     /// Whether dashboards are wanted.
     pub dashboards: bool,
-    /// Whether only what the actor may change is wanted.
+    /// Whether only objects that the actor may change are wanted.
     pub editable: bool,
-    /// How hits are sorted; if it is not said, folders come first.
+    /// The order of hits; by default folders come first.
     pub sort: Option<SearchSort>,
 }
 
 impl SearchQuery {
-    /// True if everything is wanted, of the kinds that are.
+    /// True if the query excludes nothing of the kinds that it includes.
     #[must_use]
     pub fn is_all(&self) -> bool {
         let Self { text, tags, uids, ids, folder_uids, folder_ids, starred, deleted, sort, .. } = self;
@@ -60,7 +60,7 @@ impl SearchQuery {
     }
 }
 
-/// How hits can be sorted.
+/// The order of hits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SearchSort {
     /// By title.
@@ -88,10 +88,10 @@ pub struct FoundObject {
     pub folder_uid: Option<Uid>,
 }
 
-/// What was found, with what else a client is shown of it.
+/// A found object with the further data shown to clients.
 #[derive(Clone, Debug)]
 pub struct SearchHit {
-    /// What was found.
+    /// The found object.
     pub found: FoundObject,
     /// Whether the actor starred it.
     pub is_starred: bool,
@@ -99,18 +99,19 @@ pub struct SearchHit {
     pub folder: Option<Arc<FolderView>>,
 }
 
-/// A time whose dashboards and folders are searched.
+/// A point in time at which dashboards and folders are searched.
 pub struct SearchedPast {
     /// The position in the log.
     pub position: i64,
-    /// The folders there were.
+    /// The folders at that time.
     pub folders: PastFolders,
 }
 
 /// Searches read models.
 #[async_trait]
 pub trait SearchReader: Send + Sync {
-    /// What is found for a page that a filter lets through, now or in the past. It knows nothing of stars: who asks for them names ids.
+    /// A page of the objects that pass a filter, now or in the past. It does not resolve stars: the caller passes ids
+    /// instead.
     async fn search(
         &self,
         scope: &Scope,
@@ -141,7 +142,7 @@ impl Searches {
         Self { reader, folders, stars, moments }
     }
 
-    /// Searches dashboards and folders that the actor may read, or, as they were at a time, those that it may change.
+    /// Searches dashboards and folders that the actor may read, or, at an earlier time, those that it may change.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn search(
         &self,
@@ -155,12 +156,12 @@ impl Searches {
         if at.is_some() && query.deleted {
             return Err(Error::invalid("at cannot be combined with deleted: the trash has no history"));
         }
-        // The trash holds dashboards only, and is shown to who can take them out of it.
+        // The trash contains only dashboards, and is shown to those who can restore them.
         query.folders &= !query.deleted;
         if !query.folders && !query.dashboards {
             return Ok(Vec::new());
         }
-        // An old title or place may have been in a folder that was closed to those who may view the object today.
+        // An old title or place may be of a folder that was closed to those who may view the object today.
         let is_edit = query.editable || query.deleted || at.is_some();
         let level = if is_edit { AccessLevel::Edit } else { AccessLevel::View };
         let filter = ContentFilter::of(scope, level);
@@ -186,14 +187,14 @@ impl Searches {
         Ok(found.into_iter().map(hit).collect())
     }
 
-    /// The past, as far as the actor may change the objects today.
+    /// The past, limited to objects that the actor may change today.
     async fn find_past(&self, scope: &Scope, at: &str, filter: &ContentFilter) -> Result<SearchedPast> {
         let position = self.moments.resolve(scope, at).await?;
         let folders = self.folders.allowed_folders_at(scope, position, filter).await?;
         Ok(SearchedPast { position, folders })
     }
 
-    /// The folders that something was found in.
+    /// The folders of the found objects.
     async fn find_folders(
         &self,
         scope: &Scope,
@@ -211,7 +212,7 @@ impl Searches {
     }
 }
 
-/// How many bytes of the folders that something was found in the answer has: each hit repeats its folder's.
+/// The total size in bytes of the folders in the response: each hit repeats its folder.
 fn repeated_bytes(found: &[FoundObject], folders: &HashMap<Uid, Arc<FolderView>>) -> usize {
     let folders = found.iter().filter_map(|found| folders.get(found.folder_uid.as_ref()?));
     folders.map(|folder| folder.title.len() + folder.slug.len()).sum()
@@ -236,7 +237,7 @@ impl SearchQuery {
         Ok(())
     }
 
-    /// Looks for nothing but these dashboards. They are known by their ids, because a uid can be used again.
+    /// Limits the search to these dashboards. They are identified by their ids, because a uid can be reused.
     fn only_starred(&mut self, stars: &StarredDashboards) {
         let is_wanted = |id: &i64| self.ids.is_empty() || self.ids.contains(id);
         self.ids = stars.values().copied().filter(is_wanted).collect();

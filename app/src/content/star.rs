@@ -1,4 +1,4 @@
-//! Stars: the dashboards that a user wants to find again.
+//! Stars: a user's favorite dashboards.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub type StarredDashboards = HashMap<Uid, i64>;
 pub trait StarReader: Send + Sync {
     /// The dashboards of the scope's org that the actor has starred.
     async fn find_stars(&self, scope: &Scope) -> Result<Arc<StarredDashboards>>;
-    /// The uids of those that are still there and that a filter lets through, in order.
+    /// The uids of those that still exist and pass a filter, in order.
     async fn list_starred_uids(&self, scope: &Scope, filter: &ContentFilter) -> Result<Vec<Uid>>;
 }
 
@@ -65,10 +65,10 @@ impl Stars {
             .await
     }
 
-    /// Takes the actor's star of a dashboard away, if there is one.
+    /// Removes the actor's star from a dashboard, if there is one.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn unstar_dashboard(&self, scope: &Scope, uid: &str) -> Result<()> {
-        // What cannot be a uid has no star either.
+        // Text that is not a valid uid has no star.
         let Ok(uid) = &parse_uid(uid) else { return Ok(()) };
         let user_id = scope.actor().user_id;
         self.commands

@@ -1,7 +1,7 @@
 //! The audit log: who did what to which object, when, from where, with which credentials, and with what outcome.
 //!
-//! Its entries are the events of an org's log, so there is nothing that could be forgotten or differ. What belongs to
-//! no org is in the server's log, which server admins read in the same form.
+//! Its entries are the events of an org's log, so none can be missing or differ. Events that belong to no org are in
+//! the server's log, which server admins read in the same form.
 
 mod activity;
 mod change;
@@ -36,14 +36,14 @@ pub use filter::{ActorFilter, AuditQuery, Excluded};
 pub(crate) use filter::{MAX_FILTER_ACTORS, MAX_FILTER_BYTES, MAX_FILTER_VALUES};
 pub(crate) use slot::{MAX_EXPORTS, MAX_EXPORTS_OF_ORG};
 
-/// How many entries a page has if the client does not say.
+/// The default number of entries of a page.
 pub const DEFAULT_PAGE: i64 = 100;
-/// How many entries a page has at most.
+/// The maximum number of entries of a page.
 pub(crate) const MAX_PAGE: i64 = 5000;
-/// How many at most if each comes with what it changed.
+/// The maximum number of entries of a page that includes their changes.
 const MAX_PAGE_WITH_CHANGES: i64 = 100;
 
-/// An entry, borrowed from where it was read.
+/// An entry, borrowed from the result it was read from.
 #[derive(Clone, Debug)]
 pub struct AuditRecord<'a> {
     /// Its position in the org's log.
@@ -52,23 +52,23 @@ pub struct AuditRecord<'a> {
     pub org: OrgId,
     /// When it happened.
     pub occurred_at: Timestamp,
-    /// What was done: the stored name of the event.
+    /// The action: the stored name of the event.
     pub action: &'a str,
-    /// The version of the event's shape.
+    /// The schema version of the event.
     pub schema_version: i32,
-    /// What came of it.
+    /// The outcome.
     pub outcome: Outcome,
-    /// Who did it.
+    /// The actor.
     pub actor: AuditActor<'a>,
-    /// To what.
+    /// The target.
     pub target: AuditTarget<'a>,
-    /// The address it came from.
+    /// The IP address of the client.
     pub ip: Cow<'a, str>,
-    /// The client's name for itself.
+    /// The user agent of the client.
     pub user_agent: Cow<'a, str>,
     /// The request.
     pub request_id: &'a str,
-    /// What connects the requests of one undertaking.
+    /// The correlation id, shared by the requests of one operation.
     pub correlation_id: &'a str,
     /// The trace that the request belongs to, empty for none.
     pub trace_id: &'a str,
@@ -76,16 +76,16 @@ pub struct AuditRecord<'a> {
     pub token_id: Option<i64>,
     /// How the credentials were given.
     pub auth_method: Cow<'a, str>,
-    /// What else is known if it was imported from elsewhere.
+    /// Further details of an imported event.
     pub imported: Option<ImportDetails<'a>>,
-    /// What else is known if it was about access.
+    /// Further details of an event about access.
     pub access: Option<AccessDetails<'a>>,
-    /// What it changed, if that was asked for.
+    /// Its changes, if requested.
     pub changes: Option<&'a Diff>,
 }
 
-/// What kind of actor somebody is: `user`, `serviceAccount`, `server`, `anonymous`, or `imported` for whom only the
-/// log it comes from knew.
+/// The kind of an actor: `user`, `serviceAccount`, `server`, `anonymous`, or `imported` for an actor known only to the
+/// log that an event was imported from.
 #[must_use]
 pub fn actor_kind(id: UserId, auth_method: &str) -> &'static str {
     match (id, auth_method) {
@@ -97,55 +97,55 @@ pub fn actor_kind(id: UserId, auth_method: &str) -> &'static str {
     }
 }
 
-/// Who did something.
+/// An actor.
 #[derive(Clone, Copy, Debug)]
 pub struct AuditActor<'a> {
-    /// `user`, `serviceAccount`, `server`, `anonymous`, or `imported` for whom only the log it comes from knew.
+    /// `user`, `serviceAccount`, `server`, `anonymous`, or `imported` for an actor known only to the log of origin.
     pub kind: &'static str,
-    /// The id, 0 for the server and for who is not known.
+    /// The id, 0 for the server and for unknown actors.
     pub id: UserId,
     /// The login at that time.
     pub login: &'a str,
 }
 
-/// What something was done to.
+/// The target of an action.
 #[derive(Clone, Copy, Debug)]
 pub struct AuditTarget<'a> {
     /// The type, like `dashboard`.
     pub kind: &'a str,
-    /// The uid, or the numeric id of what has none; empty if no single object was meant.
+    /// The uid, or the numeric id of an object without a uid; empty if there is no single target.
     pub uid: &'a str,
     /// The name that the object has now, or had last.
     pub name: Option<&'a str>,
-    /// Which of the changes of the object it was, from 1. `None` if it was none.
+    /// The version of the object, from 1; `None` if the event is not a change of it.
     pub version: Option<i64>,
 }
 
-/// What an imported event said of itself where it came from. Texts are empty if it said nothing.
+/// The original details of an imported event. Texts are empty if they are unknown.
 #[derive(Clone, Debug)]
 pub struct ImportDetails<'a> {
     /// When it happened, in RFC 3339.
     pub occurred_at: Cow<'a, str>,
-    /// The login of who did it.
+    /// The login of the actor.
     pub actor: Cow<'a, str>,
 }
 
-/// What is known of somebody who was let in or not.
+/// The details of an access event: an authentication or authorization, successful or not.
 #[derive(Clone, Debug)]
 pub struct AccessDetails<'a> {
-    /// Why not.
+    /// The reason for a refusal.
     pub reason: Option<Cow<'a, str>>,
     /// The method of the request.
     pub method: Option<Cow<'a, str>>,
     /// The path of the request, with parameters in braces.
     pub route: Option<Cow<'a, str>>,
-    /// How often in a short time.
+    /// The number of such events in a short time.
     pub count: Option<i64>,
-    /// When the first of them came.
+    /// The time of the first of them.
     pub since: Option<Timestamp>,
 }
 
-/// Which entries are wanted, resolved to what the log is indexed by. `None` stands for any.
+/// A query, resolved to the columns by which the log is indexed. `None` stands for any.
 #[derive(Clone, Debug, Default)]
 pub struct AuditSelect {
     /// Only those after this position.
@@ -154,24 +154,24 @@ pub struct AuditSelect {
     pub before: i64,
     /// Only events of these types.
     pub types: Option<Vec<&'static str>>,
-    /// Only those of these actors.
+    /// Only those by these actors.
     pub actors: Option<Vec<i64>>,
-    /// None of these actors, if any are wanted.
+    /// None by these actors, even if they match otherwise.
     pub excluded_actors: Vec<i64>,
-    /// Only those of these streams.
+    /// Only those in these streams.
     pub streams: Option<Vec<String>>,
-    /// Only those of this trace.
+    /// Only those with this trace id.
     pub trace_id: Option<String>,
     /// Whether the newest are wanted rather than the oldest.
     pub newest: bool,
-    /// How many at most.
+    /// The maximum number of entries.
     pub limit: i64,
-    /// How many bytes they have at most, but for the first.
+    /// The maximum size of the entries in bytes, the first one excepted.
     pub max_bytes: Option<usize>,
 }
 
 impl AuditSelect {
-    /// The types of the events that are wanted, by name.
+    /// The names of the event types that are wanted.
     #[must_use]
     pub fn type_names(&self) -> Vec<&'static str> {
         self.types.clone().unwrap_or_else(|| filter::all_types().collect())
@@ -183,7 +183,7 @@ impl AuditSelect {
         is_any && self.streams.is_none() && self.trace_id.is_none()
     }
 
-    /// Whether nothing can be found.
+    /// Whether no entry can match.
     fn is_empty(&self) -> bool {
         let is_none = |length: Option<usize>| length == Some(0);
         self.after + 1 >= self.before
@@ -193,51 +193,51 @@ impl AuditSelect {
     }
 }
 
-/// Takes entries, one after the other.
+/// Receives entries, one after the other.
 pub type AuditSink<'s> = dyn FnMut(&AuditRecord<'_>) + Send + 's;
 
-/// Entries that were read together, in the order in which they were wanted.
+/// Entries that were read together, in the requested order.
 pub trait AuditBatch: Send + Sync {
     /// The positions of the first and the last entry, if there is one.
     fn ends(&self) -> Option<(i64, i64)>;
     /// Whether there are more of them.
     fn has_more(&self) -> bool;
-    /// Hands out the entries, in the opposite order if asked to.
+    /// Passes the entries to `sink`, in reverse order if requested.
     fn emit(&self, reversed: bool, sink: &mut AuditSink<'_>);
 }
 
-/// The names of objects by stream, remembered while many entries are read.
+/// The names of objects by stream, cached while many entries are read.
 pub type TargetNames = HashMap<String, Option<Arc<str>>>;
 
-/// Entries that were read, without the names of their objects. To find those is a step of its own, so that whoever reads
-/// many entries can read on meanwhile.
+/// Entries that were read, without the names of their objects. The names are looked up in a separate step, so that the
+/// next entries can be read meanwhile.
 pub trait UnnamedBatch: AuditBatch {
-    /// How many entries there are, and how many bytes they take.
+    /// The number of entries, and their size in bytes.
     fn size(&self) -> (usize, usize);
-    /// The streams of the objects that something was done to, but for those whose names are known.
+    /// The streams of the target objects whose names are not yet known.
     fn unnamed_streams(&self, names: &TargetNames) -> HashSet<Cow<'_, str>>;
-    /// The same with the names that their objects have among others.
+    /// The same entries with the names of their objects, taken from `names`.
     fn named(self: Box<Self>, names: &TargetNames) -> Box<dyn AuditBatch>;
 }
 
 /// Reads audit entries.
 #[async_trait]
 pub trait AuditReader: Send + Sync {
-    /// So many of the entries that are wanted.
+    /// Up to `limit` of the matching entries.
     async fn read_audit(&self, scope: &Scope, select: &AuditSelect) -> Result<Box<dyn UnnamedBatch>>;
-    /// Adds the names of the objects of a batch to those that are known. A name is the one that an object has now, or had
-    /// last; a membership, and what else a user has in an org, is named after the user.
+    /// Adds the names of the objects of a batch to the known ones. A name is the current or last one of an object; a
+    /// membership, and other objects of a user in an org, have the name of the user.
     async fn complete_names(
         &self,
         scope: &Scope,
         batch: &dyn UnnamedBatch,
         names: &mut TargetNames,
     ) -> Result<()>;
-    /// The ids of actors of the org that a filter means, at most so many.
+    /// The ids of the org's actors that match a filter, at most `limit`.
     async fn find_actors(&self, scope: &Scope, filter: &ActorFilter, limit: i64) -> Result<Vec<i64>>;
-    /// For each pair of neighbouring positions, and each type, how many of the entries that are wanted at any time there
-    /// are after the first, up to and with the second: pairs from the first, with the index in
-    /// [`AuditSelect::type_names`]. A pair can come in parts.
+    /// The number of matching entries at any time, for each pair of neighbouring positions and each type: after the
+    /// first position, up to and including the second. Each result has the index of the pair, the index of the type in
+    /// [`AuditSelect::type_names`], and the count. The count of a pair can come in parts.
     async fn count_between(
         &self,
         scope: &Scope,
@@ -246,12 +246,12 @@ pub trait AuditReader: Send + Sync {
     ) -> Result<Vec<(usize, usize, i64)>>;
 }
 
-/// How to go on from a page.
+/// The links from a page to its neighbours.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PageLinks {
-    /// What to send as `cursor` for what follows.
+    /// The `cursor` parameter for the next page.
     pub next: Option<String>,
-    /// What to send as `cursor` for what comes before; with the newest first also for what comes later in time.
+    /// The `cursor` parameter for the previous page; with the newest first also for later entries.
     pub previous: Option<String>,
 }
 
@@ -282,12 +282,12 @@ impl Audits {
         Self { reader, log, changes, keys, clock, cursor_key, exports }
     }
 
-    /// The scope in which a server admin reads the log of what belongs to no org.
+    /// The scope in which a server admin reads the log of the server, which belongs to no org.
     pub fn server_scope(scope: &Scope) -> Result<Scope> {
         scope.in_org(OrgId::SERVER, Permission::SERVER_AUDIT_READ)
     }
 
-    /// Reads a page of entries, handing each to `sink`.
+    /// Reads a page of entries, passing each to `sink`.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_events(
         &self,
@@ -300,7 +300,7 @@ impl Audits {
         let newest_first = query.newest_first(true)?;
         let seal = self.seal(scope, query).await?;
         let cursor = query.cursor.as_deref().map(|text| seal.open(text)).transpose()?;
-        // Going back reads against the order of the list, from where the cursor stands.
+        // A request for the previous page reads in reverse order from the cursor.
         let is_back = cursor.is_some_and(|cursor| cursor.newer == newest_first);
         if let Some(cursor) = cursor {
             cursor.narrow(&mut select);
@@ -360,7 +360,8 @@ impl Audits {
     }
 }
 
-/// A page without entries still leads back to where the client came from, and on to what may come later.
+/// An empty page still links back to the page that the client came from, and forward to entries that may be added
+/// later.
 fn empty_page(seal: &Seal, back: Option<Cursor>) -> PageLinks {
     let Some(cursor) = back else { return PageLinks::default() };
     let beside = if cursor.newer { cursor.position + 1 } else { cursor.position - 1 };
@@ -370,7 +371,7 @@ fn empty_page(seal: &Seal, back: Option<Cursor>) -> PageLinks {
     }
 }
 
-/// What belongs to no org needs a permission that its scope was made with.
+/// The server's log needs a permission of its own, with which its scope was created.
 fn require(scope: &Scope) -> Result<()> {
     let is_server = scope.org() == OrgId::SERVER;
     scope.require(if is_server { Permission::SERVER_AUDIT_READ } else { Permission::AUDIT_READ })

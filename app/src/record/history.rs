@@ -1,7 +1,7 @@
-//! The history of anything: what was done to an object, what that changed, and undoing it.
+//! The history of any object: its changes, their differences, and restoring it.
 //!
-//! Every aggregate has it by being one: its events are its history, what they fold to is what it was. A noun says in
-//! [`kymograph_domain::Stream`] how it is shown and which commands bring it back.
+//! Every aggregate has a history: its events are the history, and their fold up to a version is the object at that
+//! version. A noun defines in [`kymograph_domain::Stream`] how its history is shown and which commands restore it.
 
 mod diff;
 mod ended;
@@ -33,31 +33,31 @@ pub(crate) use many::Pasts;
 pub use restore::Restored;
 pub(crate) use right::{Place, place_of, resource_of};
 
-/// How many entries a page has if the client does not say.
+/// The default number of entries of a page.
 pub const DEFAULT_PAGE: i64 = 50;
-/// How many entries a page has at most.
+/// The maximum number of entries of a page.
 pub(crate) const MAX_PAGE: i64 = 200;
-/// How many at most if each comes with what it changed.
+/// The maximum number of entries of a page that includes their changes.
 const MAX_PAGE_WITH_CHANGES: i64 = 50;
-/// How long the list of changes of an entry of a list may be, in bytes, before values are left out.
+/// The maximum size of the changes of an entry in a list, in bytes. Beyond it values are omitted.
 pub(crate) const MAX_LISTED_BYTES: usize = 128 * 1024;
-/// The same of an entry that is asked for alone, or of two versions that are compared.
+/// The same for a single entry, or for a comparison of two versions.
 pub(crate) const MAX_DIFF_BYTES: usize = 4 * 1024 * 1024;
-/// How many bytes of events the entries of a page have together if each comes with what it changed.
+/// The maximum total size of the events of a page that includes their changes, in bytes.
 pub(crate) const MAX_PAGE_BYTES: usize = 16 * 1024 * 1024;
-/// The most bytes of images that are compared for one request.
+/// The maximum total size of the images that are compared for one request, in bytes.
 pub(crate) const MAX_COMPARED_BYTES: usize = 40 * 1024 * 1024;
-/// How many bytes of events are read to find out what an object was like.
+/// The maximum total size of the events that are read to reconstruct an object, in bytes.
 pub(crate) const MAX_READ_BYTES: usize = 64 * 1024 * 1024;
 
-/// An event of an object, as it is stored.
+/// A stored event of an object.
 #[derive(Clone, Debug)]
 pub struct StoredChange {
     /// The version of the object, from 1.
     pub version: i64,
-    /// The stored name of its type.
+    /// The stored name of the event type.
     pub stored_type: String,
-    /// The version of its shape.
+    /// The schema version of the event.
     pub schema_version: i32,
     /// The payload.
     pub payload: String,
@@ -68,14 +68,14 @@ pub struct StoredChange {
 pub struct StoredChanges {
     /// The events.
     pub list: Vec<StoredChange>,
-    /// Whether the next one would have been too long.
+    /// Whether the next event did not fit.
     pub is_cut: bool,
 }
 
 /// Reads the events of objects.
 #[async_trait]
 pub trait HistoryReader: Send + Sync {
-    /// So many entries below a version, the newest first, without what they changed.
+    /// Up to `limit` entries below a version, the newest first, without their changes.
     async fn list_entries(
         &self,
         scope: &Scope,
@@ -83,7 +83,7 @@ pub trait HistoryReader: Send + Sync {
         below: i64,
         limit: i64,
     ) -> Result<Vec<HistoryEntry>>;
-    /// So many events from a version on, the oldest first, as far as their payloads have so many bytes together.
+    /// Up to `limit` events from a version on, the oldest first, with payloads of at most `max_bytes` in total.
     async fn read_changes(
         &self,
         scope: &Scope,
@@ -92,7 +92,7 @@ pub trait HistoryReader: Send + Sync {
         limit: i64,
         max_bytes: i64,
     ) -> Result<StoredChanges>;
-    /// The last version, up to one, whose event is of one of these types.
+    /// The last version, up to the given one, whose event has one of these types.
     async fn find_last_of(
         &self,
         scope: &Scope,
@@ -100,15 +100,16 @@ pub trait HistoryReader: Send + Sync {
         types: &[&str],
         version: i64,
     ) -> Result<Option<i64>>;
-    /// The last version of each of these types on streams, up to a version of each, as far as there is one.
+    /// The last version on each of some streams, up to a version of each, whose event has one of these types; omitted
+    /// if there is none.
     async fn find_last_of_many(
         &self,
         scope: &Scope,
         streams: &[(&StreamId, i64)],
         types: &[&str],
     ) -> Result<HashMap<StreamId, i64>>;
-    /// The events of streams from one version to another, in the order of the streams; `None` if they have more bytes
-    /// together.
+    /// The events of streams in ranges of versions, in the order of the streams; `None` if they exceed `max_bytes` in
+    /// total.
     async fn read_ranges(
         &self,
         scope: &Scope,
@@ -133,19 +134,19 @@ pub struct HistoryEntry {
     pub position: i64,
     /// When it happened.
     pub recorded_at: Timestamp,
-    /// What was done.
+    /// The action.
     pub action: String,
-    /// As [`crate::record::audit::actor_kind`] says.
+    /// See [`crate::record::audit::actor_kind`].
     pub actor_kind: &'static str,
-    /// Who did it.
+    /// The id of the actor.
     pub actor_id: UserId,
-    /// The login of who did it, at that time.
+    /// The login of the actor at that time.
     pub actor_login: String,
     /// The author's message.
     pub message: String,
-    /// How many bytes the payload of the event has.
+    /// The size of the event's payload in bytes.
     pub payload_bytes: usize,
-    /// What it changed, if that was asked for.
+    /// Its changes, if requested.
     pub diff: Option<Diff>,
 }
 
@@ -165,15 +166,15 @@ pub struct Histories {
 pub struct HistoryPorts {
     /// Reads the events of objects.
     pub reader: Arc<dyn HistoryReader>,
-    /// Decides who may look and bring back.
+    /// Decides who may read and restore.
     pub authorization: Arc<Authorization>,
     /// The kinds of objects that have permissions.
     pub kinds: GuardedKinds,
-    /// Knows which folders had a uid.
+    /// Finds the folders that had a uid.
     pub folders: Arc<Folders>,
-    /// The slices that are told of what ends.
+    /// The slices that are notified when objects end.
     pub endings: Endings,
-    /// Draws numeric ids.
+    /// Allocates numeric ids.
     pub ids: Arc<dyn IdAllocator>,
     /// Compares large documents.
     pub workers: Workers,
@@ -182,18 +183,18 @@ pub struct HistoryPorts {
 /// The purpose of reading a history.
 #[derive(Clone, Copy, Debug)]
 enum Purpose {
-    /// To look at it.
+    /// To read it.
     Look,
-    /// To bring an earlier state back.
+    /// To restore an earlier state.
     Restore,
 }
 
-/// An object whose history is asked for.
+/// An object whose history is requested.
 struct Subject {
     scope: Scope,
     stream: StreamId,
     of: &'static HistoryOf,
-    /// The first version that the actor may look at.
+    /// The first version that the actor may read.
     first: i64,
 }
 
@@ -205,8 +206,8 @@ impl Histories {
         Self { commands, reader, authorization, kinds, folders, endings, ids, workers }
     }
 
-    /// Lists what was done to an object, the newest first, from below a version if one is given. A page with what entries
-    /// changed has fewer of them if the object is large.
+    /// Lists the changes of an object, the newest first, from below a version if one is given. A page with the
+    /// differences has fewer entries if the object is large.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_history(
         &self,
@@ -239,7 +240,7 @@ impl Histories {
         let next = entries.last().map(|entry| entry.version).filter(|version| version > first);
         if with_changes && let Some(newest) = entries.first().map(|entry| entry.version) {
             let mut images = self.images(&subject).up_to(newest);
-            // From the oldest on, so that only two images are held at a time.
+            // From the oldest, so that only two images are held at a time.
             for entry in entries.iter_mut().rev() {
                 let (before, after) = (entry.version - 1, entry.version);
                 entry.diff = Some(images.diff(before, after, MAX_LISTED_BYTES).await?);
@@ -250,7 +251,8 @@ impl Histories {
         Ok((entries, next))
     }
 
-    /// Compares an object at two versions. At 0, and before the first that the actor may look at, there is nothing.
+    /// Compares an object at two versions. It is empty at version 0, and before the first version that the actor may
+    /// read.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn compare(
         &self,
@@ -270,8 +272,8 @@ impl Histories {
         Ok(Comparison { from: sides.0, to: sides.1, diff })
     }
 
-    /// The object that a request means, for who may look at its history or bring it back. Text that cannot name an object
-    /// names none.
+    /// The object of a request, for callers who may read its history or restore it. Text that is not a valid key is
+    /// reported as not found.
     async fn subject(
         &self,
         scope: &Scope,
@@ -310,7 +312,7 @@ impl Histories {
         Ok(Subject { scope, stream, of, first })
     }
 
-    /// The entry of a version that is compared; none for what was before the first.
+    /// The entry of a version that is compared; `None` before the first version.
     async fn side(&self, subject: &Subject, version: i64) -> Result<Option<HistoryEntry>> {
         let is_before = version == 0 || version == subject.first - 1;
         if is_before { Ok(None) } else { self.entry(subject, version).await.map(Some) }
@@ -337,9 +339,9 @@ impl Histories {
 /// An object at two versions.
 #[derive(Debug)]
 pub struct Comparison {
-    /// The version it is compared with; `None` for before the first.
+    /// The version it is compared with; `None` before the first version.
     pub from: Option<HistoryEntry>,
-    /// The version that is compared.
+    /// The version that is compared; `None` before the first version.
     pub to: Option<HistoryEntry>,
     /// The differences.
     pub diff: Diff,

@@ -1,8 +1,8 @@
-//! Undoing all that one request did, as one unit of work, and saying before what that will be.
+//! Undoing all changes of one request as one unit of work, and previewing the effects.
 //!
-//! A request's events are those with its correlation id and its actor. Each object is brought back, or ended, by the
-//! commands that lead there, in the opposite order of the log, so that a folder is there before what was in it. What undoing
-//! comes to for each type of event is in [`kymograph_domain::kernel::undo`].
+//! The events of a request are those with its correlation id and its actor. Each object is restored, or ended, by
+//! commands, in reverse order of the log, so that a folder exists before its contents.
+//! [`kymograph_domain::kernel::undo`] defines the effect of undoing each type of event.
 
 mod decide;
 mod list;
@@ -33,18 +33,19 @@ use decide::Deciding;
 
 pub use step::{Fate, UndoPlan, UndoStep};
 
-/// How many events are undone at once.
+/// The maximum number of events of an undo.
 pub(crate) const MAX_UNDONE_EVENTS: i64 = 5000;
-/// How many bytes of events are read to undo a request: they are kept until it is decided, and written once more.
+/// The maximum total size of the events that are read for an undo, in bytes: they are held until it is decided, and
+/// written once more.
 pub(crate) const MAX_UNDO_BYTES: usize = 16 * 1024 * 1024;
-/// How many objects the answer names.
+/// The maximum number of objects that the response lists.
 pub(crate) const MAX_LISTED_STEPS: usize = 200;
-/// How many later changes of an object the answer names.
+/// The maximum number of later changes of an object that the response lists.
 pub const MAX_LATER_OF_OBJECT: i64 = 10;
-/// How many later changes the answer names in all.
+/// The maximum number of later changes that the response lists in total.
 pub const MAX_LATER: i64 = 200;
 
-/// An event of the request that is to be undone.
+/// An event of the request to undo.
 #[derive(Clone, Debug)]
 pub struct DoneEvent {
     /// The position in the log.
@@ -53,46 +54,46 @@ pub struct DoneEvent {
     pub stream: StreamId,
     /// The version of the object, from 1.
     pub version: i64,
-    /// The stored name of its type.
+    /// The stored name of the event type.
     pub stored_type: String,
 }
 
-/// The events of one request, as far as they are known.
+/// The events of one request, as far as they were read.
 #[derive(Clone, Debug)]
 pub struct DoneRequest {
     /// The correlation id.
     pub correlation_id: String,
-    /// Who did it.
+    /// The id of the actor.
     pub actor_id: UserId,
-    /// The events in the order of the log, one more than asked for at most.
+    /// The events in the order of the log, at most one more than requested.
     pub events: Vec<DoneEvent>,
 }
 
-/// A change of an object that came after what is undone, and goes with it.
+/// A change of an object that came after the undone ones, and is undone with them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LaterChange {
     /// The position in the log.
     pub position: i64,
     /// The type of the event.
     pub action: String,
-    /// When.
+    /// When it happened.
     pub recorded_at: Timestamp,
-    /// Who did it.
+    /// The id of the actor.
     pub actor_id: UserId,
-    /// The login of who did it, at that time.
+    /// The login of the actor at that time.
     pub actor_login: String,
 }
 
 /// The later changes of an object.
 #[derive(Clone, Debug, Default)]
 pub struct LaterChanges {
-    /// How many there are.
+    /// Their number.
     pub count: i64,
     /// The newest of the later changes.
     pub newest: Vec<LaterChange>,
 }
 
-/// A part of the log: the positions from one to another, both included. What an undertaking did outside of it stays.
+/// A range of positions of the log, both inclusive. Events of a request outside of it are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
     /// The first position.
@@ -107,11 +108,11 @@ impl Default for Window {
     }
 }
 
-/// Reads what has to be known before something is undone.
+/// Reads the data that an undo depends on.
 #[async_trait]
 pub trait UndoReader: Send + Sync {
-    /// The events in a part of the log of the request that the event at a position belongs to: so many, and one more if there
-    /// are more.
+    /// The events, in a range of the log, of the request that the event at a position belongs to: up to `limit`, and
+    /// one more if there are more.
     async fn find_request(
         &self,
         scope: &Scope,
@@ -119,7 +120,7 @@ pub trait UndoReader: Send + Sync {
         window: Window,
         limit: i64,
     ) -> Result<Option<DoneRequest>>;
-    /// The changes of these types that objects have seen after a version of theirs, without the events of the request.
+    /// The changes of these types on objects after a version of each, without the events of the request.
     async fn list_later(
         &self,
         scope: &Scope,
@@ -131,21 +132,21 @@ pub trait UndoReader: Send + Sync {
 
 /// The ports of [`Undos`].
 pub struct UndoPorts {
-    /// Reads what requests did.
+    /// Reads the events of requests.
     pub reader: Arc<dyn UndoReader>,
-    /// Reads what objects were.
+    /// Reads the history of objects.
     pub histories: Arc<dyn HistoryReader>,
-    /// Reads what is in a folder.
+    /// Reads the contents of folders.
     pub folders: Arc<dyn FolderReader>,
     /// The kinds of objects that have permissions.
     pub kinds: GuardedKinds,
-    /// Knows who can be granted something.
+    /// Decides who can be a grantee.
     pub grantees: Arc<dyn Grantees>,
-    /// The slices that are told of what ends.
+    /// The slices that are notified when objects end.
     pub endings: Endings,
-    /// Draws numeric ids.
+    /// Allocates numeric ids.
     pub ids: Arc<dyn IdAllocator>,
-    /// Does what takes long with large documents.
+    /// Runs work on large documents.
     pub workers: Workers,
 }
 
@@ -162,7 +163,7 @@ struct Object {
     key: String,
     /// The events to undo, the oldest first.
     events: Vec<DoneEvent>,
-    /// Its past, once that was read. It does not change, however often a command is decided.
+    /// Its past, once it was read. It stays the same when a command is decided again.
     past: OnceCell<Arc<dyn Any + Send + Sync>>,
 }
 
@@ -189,9 +190,9 @@ struct Task {
     request: DoneRequest,
     /// The objects in the order in which they are undone.
     objects: Vec<Object>,
-    /// The work that may still be done to find out what objects were.
+    /// The remaining budget for reconstructing objects.
     room: Mutex<Room>,
-    /// Held while what objects were is in memory.
+    /// Held while past states of objects are in memory.
     admitted: Admitted,
 }
 
@@ -212,7 +213,7 @@ impl Undos {
         Self { commands, ports }
     }
 
-    /// Says what undoing the request of an entry of the log would do, and which later changes would go with it.
+    /// Previews the undo of the request of a log entry, with the later changes that would be undone with it.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn preview(&self, scope: &Scope, entry: i64, window: Window) -> Result<UndoPlan> {
         require(scope)?;
@@ -230,8 +231,7 @@ impl Undos {
         Ok(plan)
     }
 
-    /// Undoes the request of an entry of the log. `seen` is what the preview said to send; if anything has changed since,
-    /// nothing is done.
+    /// Undoes the request of a log entry. `seen` is the value from the preview; fails if anything has changed since.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn undo(
         &self,
@@ -284,7 +284,7 @@ impl Undos {
         Ok(Task { request, objects, room, admitted })
     }
 
-    /// Adds the changes that would go too to the steps that are named.
+    /// Adds to the listed steps the later changes that would be undone with them.
     async fn add_later(&self, scope: &Scope, task: &Task, plan: &mut UndoPlan) -> Result<()> {
         let takers = plan.steps.iter().filter(|step| step.takes_later);
         let with_later: HashSet<_> = takers.map(UndoStep::stream).collect();
@@ -304,7 +304,7 @@ impl Undos {
     }
 }
 
-/// Readers of the log may undo its entries, as far as they may do each thing that this takes.
+/// Readers of the log may undo its entries, if they have the permission for each of the changes.
 fn require(scope: &Scope) -> Result<()> {
     let is_server = scope.org() == OrgId::SERVER;
     scope.require(if is_server { Permission::SERVER_AUDIT_READ } else { Permission::AUDIT_READ })

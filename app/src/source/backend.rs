@@ -1,5 +1,5 @@
-//! The port through which data sources are asked. An adapter serves one type of source; what it is told does not hang on
-//! memory that it shares with the server, so that it can also be another process.
+//! The port for queries to data sources. An adapter serves one type of source; its inputs do not depend on memory
+//! shared with the server, so it can also run in another process.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -49,28 +49,28 @@ pub struct SourceSettings {
     pub content: DataSourceContent,
     /// The secrets.
     pub secrets: SourceSecrets,
-    /// Moves with each change: what a backend keeps for a source is for one uid and version.
+    /// Incremented with each change: a backend caches data of a source by uid and version.
     pub version: i64,
     /// When it was last changed, in milliseconds since 1970.
     pub updated_ms: i64,
 }
 
 impl SourceSettings {
-    /// About how many bytes they take in memory, for caches of them and of what is made of them.
+    /// The approximate size in memory, in bytes, for caches of settings and of objects made from them.
     #[must_use]
     pub fn weight(&self) -> u32 {
         let secrets =
             self.secrets.0.iter().map(|(name, secret)| name.len() + secret.len() + 64).sum::<usize>();
-        // As a document `jsonData` takes some times as much as its text.
+        // As a parsed document, `jsonData` takes several times the size of its text.
         let content = serde_json::to_string(&self.content).map_or(0, |text| text.len() * 4);
         u32::try_from(SETTINGS_BYTES + secrets + content).unwrap_or(u32::MAX)
     }
 }
 
-/// What settings take beside their texts.
+/// The size of settings in addition to their texts.
 const SETTINGS_BYTES: usize = 1024;
 
-/// Who asks, as far as a source may know.
+/// The caller, as far as it may be disclosed to a source.
 #[derive(Clone, Debug)]
 pub struct SourceUser {
     /// The login.
@@ -86,18 +86,18 @@ pub struct SourceUser {
 /// A header's name, in lower case, and its value.
 pub type Header = (String, String);
 
-/// What is told to a source with each request.
+/// The context of a request to a source.
 #[derive(Clone, Debug)]
 pub struct SourceContext {
     /// The source.
     pub source: Arc<SourceSettings>,
-    /// Who asks; `None` for the server itself.
+    /// The caller; `None` for the server itself.
     pub user: Option<SourceUser>,
     /// Headers of the request that may be forwarded: `authorization` and `x-id-token` of an OAuth session, `cookie`.
     pub headers: Vec<Header>,
-    /// The most bytes that the source may answer with.
+    /// The maximum size of the source's response, in bytes.
     pub max_bytes: usize,
-    /// The memory of the answer. What is read and what is made of it is taken from it before.
+    /// The memory of the answer. It is reserved before data is read or converted.
     pub share: Arc<AnswerShare>,
 }
 
@@ -115,47 +115,47 @@ pub struct TimeRange {
 pub struct Query {
     /// The name of the query in its request.
     pub ref_id: String,
-    /// What kind of query it is, which its type of source knows; often empty.
+    /// The kind of query, specific to the type of source; often empty.
     pub query_type: String,
-    /// The whole query as it came.
+    /// The complete query as it was sent.
     pub model: Arc<Map<String, Value>>,
-    /// The time it is about.
+    /// The time range of the query.
     pub range: TimeRange,
     /// The time between points that fits the panel, in milliseconds.
     pub interval_ms: i64,
-    /// The most points of a series that fit the panel.
+    /// The maximum number of points of a series that fit the panel.
     pub max_data_points: i64,
 }
 
-/// Whose fault an error of a query is.
+/// The origin of a query error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorOrigin {
     /// The query, the settings or the backend.
     Plugin,
     /// The source.
     Downstream,
-    /// The way to the source: it was not reached, or did not answer in time.
+    /// The network: the source was not reached, or did not respond in time.
     Network,
 }
 
-/// Why a query has no answer.
+/// The error of a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueryError {
-    /// What people are told.
+    /// The message for users.
     pub message: String,
     /// The HTTP status of this query.
     pub status: u16,
-    /// Whose fault it is.
+    /// The origin of the error.
     pub origin: ErrorOrigin,
 }
 
 impl QueryError {
-    /// The query makes no sense.
+    /// The query is invalid.
     pub fn invalid(message: impl Into<String>) -> Self {
         Self { message: message.into(), status: 400, origin: ErrorOrigin::Plugin }
     }
 
-    /// There is nothing of the kind that is asked for.
+    /// The requested object does not exist.
     pub fn missing(message: impl Into<String>) -> Self {
         Self { status: 404, ..Self::invalid(message) }
     }
@@ -165,7 +165,7 @@ impl QueryError {
         Self { message: message.into(), status, origin: ErrorOrigin::Downstream }
     }
 
-    /// The source cannot be reached, or does not answer in time.
+    /// The source cannot be reached, or does not respond in time.
     pub fn unreached(status: u16, message: impl Into<String>) -> Self {
         Self { origin: ErrorOrigin::Network, ..Self::downstream(status, message) }
     }
@@ -178,7 +178,7 @@ impl From<ExpressionFault> for QueryError {
 }
 
 impl From<Error> for QueryError {
-    /// There is too much at once, of the org or of all, or more than there may be.
+    /// An overload of the org or the server, or a limit that was exceeded.
     fn from(error: Error) -> Self {
         let status = match error.kind() {
             ErrorKind::Overloaded => 429,
@@ -189,7 +189,7 @@ impl From<Error> for QueryError {
     }
 }
 
-/// What a query is answered with.
+/// The result of a query.
 pub type QueryResult = Result<Vec<Frame>, QueryError>;
 
 /// The results of queries by their `ref_id`.
@@ -206,9 +206,9 @@ pub fn all_failed(queries: &[Query], error: &QueryError) -> QueryResults {
 pub struct Health {
     /// True if it does.
     pub is_ok: bool,
-    /// What people are told.
+    /// The message for users.
     pub message: String,
-    /// More of it, as its type says it.
+    /// Further details, specific to the type of source.
     pub details: Option<Value>,
 }
 
@@ -225,7 +225,7 @@ impl From<QueryError> for Health {
     }
 }
 
-/// A request to what a source offers beside queries.
+/// A request to a source other than a query.
 #[derive(Clone, Debug)]
 pub struct ResourceRequest {
     /// The HTTP method, in upper case.
@@ -234,17 +234,17 @@ pub struct ResourceRequest {
     pub path: String,
     /// The query string as it came, without the question mark.
     pub query: String,
-    /// The headers that go on to the source.
+    /// The headers that are forwarded to the source.
     pub headers: Vec<Header>,
     /// The body.
     pub body: Bytes,
 }
 
-/// The answer to such a request, of which the body comes as it is read.
+/// The response to such a request, whose body is streamed.
 pub struct ResourceResponse {
     /// The HTTP status.
     pub status: u16,
-    /// The headers that go back to the client.
+    /// The headers that are returned to the client.
     pub headers: Vec<Header>,
     /// The body.
     pub body: BoxStream<'static, std::io::Result<Bytes>>,
@@ -256,7 +256,8 @@ impl fmt::Debug for ResourceResponse {
     }
 }
 
-/// Asks sources of one type. Who asks no longer drops the future, which ends the work at the source as well.
+/// Queries sources of one type. When the caller goes away, the future is dropped, which also cancels the work at the
+/// source.
 #[async_trait]
 pub trait Backend: Send + Sync {
     /// Answers queries to one source, each by its `ref_id`.
@@ -265,7 +266,7 @@ pub trait Backend: Send + Sync {
     /// Whether a source works.
     async fn check_health(&self, context: &SourceContext) -> Health;
 
-    /// Calls what a source offers beside queries.
+    /// Sends a request other than a query to a source.
     async fn call_resource(
         &self,
         context: &SourceContext,
@@ -273,10 +274,10 @@ pub trait Backend: Send + Sync {
     ) -> Result<ResourceResponse, QueryError>;
 }
 
-/// Passes requests on to sources as they are, for clients that speak a source's own API.
+/// Forwards requests to sources unchanged, for clients that use a source's own API.
 #[async_trait]
 pub trait SourceProxy: Send + Sync {
-    /// Forwards a request with the source's credentials, and streams the answer.
+    /// Forwards a request with the source's credentials, and streams the response.
     async fn forward(
         &self,
         context: &SourceContext,

@@ -23,7 +23,7 @@ use crate::{Commands, Permission, Scope};
 pub use change::{DataSourceChange, NewDataSource};
 pub use guarded::GuardedDataSources;
 
-/// The most data sources of a list.
+/// The maximum number of data sources in a list.
 pub const MAX_LISTED: i64 = 5000;
 
 /// A data source as it is read, and as it is after a command.
@@ -37,9 +37,9 @@ pub struct DataSourceView {
     pub content: DataSourceContent,
     /// The names of the secrets that are set.
     pub secrets: Vec<String>,
-    /// How often it was changed, its creation included.
+    /// The number of changes, including its creation.
     pub version: i64,
-    /// Whether it may be changed only where it comes from.
+    /// Whether it can be changed only at its origin.
     pub read_only: bool,
     /// When it was last changed.
     pub updated: Timestamp,
@@ -62,18 +62,18 @@ pub trait DataSourceReader: Send + Sync {
     /// A data source of the scope's org.
     async fn find_data_source(&self, scope: &Scope, key: DataSourceKey<'_>)
     -> Result<Option<DataSourceView>>;
-    /// Those that a filter lets through, by name; so many at most.
+    /// Those that pass a filter, by name; at most `limit`.
     async fn list_data_sources(
         &self,
         scope: &Scope,
         filter: &ContentFilter,
         limit: i64,
     ) -> Result<Vec<DataSourceView>>;
-    /// The one that is the default.
+    /// The default data source.
     async fn find_default(&self, scope: &Scope) -> Result<Option<Uid>>;
-    /// The check, for a commit, that no other data source is the default than this one, if any.
+    /// A check at commit that no data source other than this one, if any, is the default.
     fn is_only_default(&self, org: OrgId, uid: Option<&Uid>) -> SideWrite;
-    /// The check, for a commit, that a uid still is that of a numeric id.
+    /// A check at commit that a uid still belongs to a numeric id.
     fn stays(&self, org: OrgId, uid: &Uid, id: i64) -> SideWrite;
     /// The secrets of a data source.
     async fn read_secrets(&self, scope: &Scope, id: i64) -> Result<SourceSecrets>;
@@ -115,7 +115,7 @@ impl DataSources {
         Self { commands, reader, authorization, ids }
     }
 
-    /// Lists the data sources that the actor may ask.
+    /// Lists the data sources that the actor may query.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_data_sources(&self, scope: &Scope) -> Result<Vec<DataSourceView>> {
         let filter = ContentFilter::of(scope, AccessLevel::View);

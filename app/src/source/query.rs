@@ -1,5 +1,5 @@
-//! Asking data sources: queries and expressions over their answers, health, what a source offers beside queries, and the
-//! proxy to its own API.
+//! Querying data sources: queries and expressions over their results, health checks, other requests to sources, and the
+//! proxy to their own APIs.
 
 mod answers;
 mod circuit;
@@ -34,14 +34,15 @@ pub use answers::{QueryAnswers, WrittenAnswers};
 pub(crate) use circuit::MAX_CALLS_OF_SOURCE;
 pub use request::MAX_QUERIES;
 
-/// How many sources a request asks at a time.
+/// The maximum number of sources that a request queries concurrently.
 const CONCURRENT_SOURCES: usize = 10;
-/// How many calls of sources are under way at a time, of all orgs and of one. One that waits for its source takes little.
+/// The maximum number of concurrent calls of sources, in total and of one org. A call that waits for its source takes
+/// few resources.
 pub(crate) const MAX_CALLS: usize = 512;
 pub(crate) const MAX_CALLS_OF_ORG: usize = 16;
-/// How many calls of an org are under way or wait.
+/// The maximum number of running and waiting calls of an org.
 pub(crate) const MAX_WAITING_OF_ORG: usize = 512;
-/// How many bytes the settings of sources take in memory, and for how long they are kept.
+/// The maximum size of the cached settings of sources in bytes, and how long they are cached.
 pub(crate) const MAX_OPENED_BYTES: usize = 16 * 1024 * 1024;
 const OPENED_FOR: Duration = Duration::from_secs(600);
 const TOO_MANY: overload::Refusal =
@@ -50,20 +51,20 @@ const TOO_MANY: overload::Refusal =
 /// Queries as a client sends them.
 #[derive(Clone, Debug, Default)]
 pub struct NewQueries {
-    /// The beginning of the time that they are about: milliseconds, or date math.
+    /// The start of the time range: milliseconds, or date math.
     pub from: Value,
-    /// The end of it.
+    /// The end of the time range.
     pub to: Value,
     /// The queries.
     pub queries: Vec<Map<String, Value>>,
-    /// Headers of the request that sources may be sent.
+    /// Headers of the request that may be forwarded to sources.
     pub headers: Vec<Header>,
 }
 
-/// Why a source was not asked, or did not answer.
+/// The reason why a source was not queried, or failed.
 #[derive(Clone, Debug)]
 pub enum AskError {
-    /// The actor may not ask it, or not now.
+    /// The actor may not query it, or the server is overloaded.
     Refused(Error),
     /// It failed, or its settings are wrong.
     Failed(QueryError),
@@ -81,7 +82,7 @@ impl From<QueryError> for AskError {
     }
 }
 
-/// A call of a source, with its place among the calls.
+/// A call of a source, with its slot in the limits.
 struct SourceCall {
     context: SourceContext,
     entered: Entered,
@@ -89,7 +90,7 @@ struct SourceCall {
 }
 
 impl SourceCall {
-    /// Notes how the call ended. A response keeps its place until its body was read.
+    /// Records the outcome of the call. A response keeps its slot until its body was read.
     fn ended(self, answered: Result<ResourceResponse, QueryError>) -> Result<ResourceResponse, QueryError> {
         self.entered.note(answered.as_ref().err());
         let ResourceResponse { status, headers, body } = answered?;
@@ -101,7 +102,7 @@ impl SourceCall {
     }
 }
 
-/// What serves data sources, by their type.
+/// The backends by type of data source.
 #[derive(Clone, Default)]
 pub struct Backends(HashMap<&'static str, Arc<dyn Backend>>);
 
@@ -126,27 +127,27 @@ impl Backends {
     }
 }
 
-/// What [`Queries`] are made of.
+/// The ports of [`Queries`].
 pub struct QueryPorts {
-    /// Decides who may ask.
+    /// Decides who may query.
     pub data_sources: Arc<DataSources>,
     /// Reads secrets.
     pub reader: Arc<dyn DataSourceReader>,
     /// Answers queries.
     pub backends: Backends,
-    /// Passes requests on.
+    /// Forwards requests.
     pub proxy: Arc<dyn SourceProxy>,
-    /// Does work that takes long.
+    /// Runs expensive work.
     pub workers: Workers,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
-    /// The most bytes that a source may answer with.
+    /// The maximum size of a source's response, in bytes.
     pub max_bytes: usize,
-    /// Whether sources are told who asks.
+    /// Whether the caller is disclosed to sources.
     pub tells_user: bool,
 }
 
-/// The use cases of asking data sources.
+/// The use cases of querying data sources.
 pub struct Queries {
     ports: QueryPorts,
     opened: Cache<(kymograph_domain::OrgId, i64, i64), Arc<SourceSettings>>,
@@ -175,8 +176,8 @@ impl Queries {
         }
     }
 
-    /// Answers queries, each by its `refId`. Those to different sources are asked at the same time, and expressions worked out
-    /// of what they answer.
+    /// Answers queries, each by its `refId`. Different sources are queried concurrently, and expressions are evaluated
+    /// on their results.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn query_metrics(&self, scope: &Scope, mut new: NewQueries) -> Result<QueryAnswers> {
         let headers = std::mem::take(&mut new.headers);
@@ -207,8 +208,8 @@ impl Queries {
         QueryAnswers::work_out(asked, plan, room.share(), &self.ports.workers, scope.org()).await
     }
 
-    /// Writes answers, of which about so many bytes are expected. `write` fails as too large beyond the bytes that it is given, and
-    /// may be called again with more.
+    /// Writes answers with an expected size of `expected` bytes. `write` fails as too large beyond the number of bytes
+    /// that it is given, and may be called again with more.
     pub async fn write_answers(
         &self,
         scope: &Scope,
@@ -232,7 +233,7 @@ impl Queries {
         Ok(backend.check_health(&call.context).await)
     }
 
-    /// Calls what a source offers beside queries.
+    /// Sends a request other than a query to a source.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn call_resource(
         &self,
@@ -246,7 +247,7 @@ impl Queries {
         Ok(call.ended(answered)?)
     }
 
-    /// Passes a request on to the source's own API.
+    /// Forwards a request to the source's own API.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn forward(
         &self,
@@ -259,7 +260,7 @@ impl Queries {
         Ok(call.ended(answered)?)
     }
 
-    /// Asks one source. The same queries by several requests at once are one call.
+    /// Queries one source. Identical queries of concurrent requests share one call.
     async fn ask(
         &self,
         scope: &Scope,
@@ -330,7 +331,7 @@ impl Queries {
         Ok(SourceContext { source, user, headers, max_bytes, share })
     }
 
-    /// The settings of a source with its secrets. Whatever changes them moves the version.
+    /// The settings of a source with its secrets. Every change of them increments the version.
     async fn open(&self, scope: &Scope, view: DataSourceView) -> Result<Arc<SourceSettings>> {
         let key = (scope.org(), view.id, view.version);
         if let Some(opened) = self.opened.get(&key) {

@@ -1,8 +1,9 @@
-//! The memory that answers of data sources take, from what is read of them to what is sent to the client.
+//! The memory of the answers of data sources, from reading them to sending the response to the client.
 //!
-//! How large an answer is shows while it comes. Small ones need nothing; what is larger waits for its org's turn in a class
-//! of its size, and what is larger than any class is refused. All queries of a request share one turn, so that none waits for
-//! another of the same request. A turn is given back as soon as what is left in memory fits into a smaller class.
+//! The size of an answer is only known as it arrives. Small answers need no admission; larger ones wait for the org's
+//! turn in a class of their size, and answers larger than any class are refused. All queries of a request share one
+//! turn, so that none waits for another of the same request. A turn is released as soon as the remaining data fits into
+//! a smaller class.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,19 +14,19 @@ use kymograph_domain::OrgId;
 use crate::kernel::error::{Error, Result, overload};
 use crate::kernel::work::{Admission, Admissions, INLINE_BYTES, MAX_WAIT};
 
-/// How many bytes a request holds without a turn.
+/// The maximum number of bytes that a request holds without a turn.
 pub const SMALL_BYTES: usize = INLINE_BYTES;
-/// How many bytes a request holds in one of [`MAX_MEDIUM`] turns.
+/// The maximum number of bytes that a request holds in one of [`MAX_MEDIUM`] turns.
 pub const MEDIUM_BYTES: usize = 2 * 1024 * 1024;
-/// How many bytes a request holds at all, in one of [`MAX_LARGE`] turns.
+/// The maximum number of bytes that a request holds, in one of [`MAX_LARGE`] turns.
 pub const MAX_BYTES: usize = 48 * 1024 * 1024;
-/// How many requests of an org hold up to [`MEDIUM_BYTES`] at a time.
+/// The maximum number of requests of an org that hold up to [`MEDIUM_BYTES`].
 pub const MAX_MEDIUM_OF_ORG: usize = 8;
-/// How many requests hold up to [`MEDIUM_BYTES`] at a time.
+/// The maximum number of requests that hold up to [`MEDIUM_BYTES`].
 pub const MAX_MEDIUM: usize = 24;
-/// How many requests of an org hold more at a time.
+/// The maximum number of requests of an org that hold more.
 pub const MAX_LARGE_OF_ORG: usize = 1;
-/// How many requests hold more at a time.
+/// The maximum number of requests that hold more.
 pub const MAX_LARGE: usize = 2;
 
 const TOO_LARGE: &str =
@@ -33,7 +34,7 @@ const TOO_LARGE: &str =
 const TOO_MANY: overload::Refusal =
     (overload::ANSWERS, "Too many large answers of data sources at once for this org, try again shortly");
 
-/// The classes of requests by the bytes that they hold.
+/// The classes of requests by the number of bytes that they hold.
 pub(super) struct AnswerRooms {
     medium: Admissions,
     large: Admissions,
@@ -53,7 +54,7 @@ impl AnswerRooms {
         Self { medium, large, wait }
     }
 
-    /// The room of a request of an org.
+    /// The budget of a request of an org.
     pub(super) fn of_request(self: &Arc<Self>, org: OrgId) -> Arc<AnswerRoom> {
         Arc::new(AnswerRoom {
             rooms: self.clone(),
@@ -82,12 +83,12 @@ impl Class {
     }
 }
 
-/// The memory of one request.
+/// The memory budget of one request.
 pub(super) struct AnswerRoom {
     rooms: Arc<AnswerRooms>,
     org: OrgId,
     held: Mutex<Held>,
-    /// Held while one part waits for a turn: the others wait for the same.
+    /// Held while one part waits for a turn, which the other parts wait for, too.
     growing: tokio::sync::Mutex<()>,
 }
 
@@ -103,7 +104,7 @@ impl AnswerRoom {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A part of the room, with nothing in it.
+    /// A share of the budget, empty at first.
     pub(super) fn share(self: &Arc<Self>) -> AnswerShare {
         AnswerShare { room: self.clone(), bytes: AtomicUsize::new(0) }
     }
@@ -126,8 +127,8 @@ impl AnswerRoom {
         }
     }
 
-    /// Waits for a turn in a larger class than this one. The turn in this one is kept meanwhile, because what is in memory is:
-    /// who has a larger one never waits for a smaller one.
+    /// Waits for a turn in a larger class than this one. The turn in this one is held meanwhile, because its data is
+    /// still in memory; this cannot deadlock, because no holder of a larger turn waits for a smaller one.
     async fn grow(&self, than: Class) -> Result<()> {
         let _growing = self.growing.lock().await;
         if self.lock().class > than {
@@ -158,39 +159,40 @@ impl AnswerRoom {
     }
 }
 
-/// The memory of a part of a request, such as the answer of one source. It is given back when this is dropped.
+/// The memory of a part of a request, such as the answer of one source. It is released on drop.
 pub struct AnswerShare {
     room: Arc<AnswerRoom>,
     bytes: AtomicUsize,
 }
 
 impl AnswerShare {
-    /// Memory as a request of its own has it, for calls that are part of none.
+    /// A share with a budget of its own, for calls that are not part of a request.
     #[must_use]
     pub fn alone(org: OrgId) -> Self {
         Arc::<AnswerRooms>::default().of_request(org).share()
     }
 
-    /// Takes so many bytes, as soon as the org may hold them. It fails if it may not within some seconds, or never.
+    /// Reserves `bytes` as soon as the org may hold them. Fails after some seconds, or at once if they exceed the
+    /// maximum.
     pub async fn take(&self, bytes: usize) -> Result<()> {
         self.room.take(bytes).await?;
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Gives back so many of the bytes that were taken.
+    /// Releases up to `bytes` of the reserved bytes.
     pub fn give_back(&self, bytes: usize) {
         let mut given = 0;
         let left = |held: usize| {
             given = held.min(bytes);
             Some(held - given)
         };
-        // It always says how many are left.
+        // The closure never returns `None`, so this cannot fail.
         let _ = self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left);
         self.room.give_back(given);
     }
 
-    /// Gives back all but so many bytes.
+    /// Releases all but `bytes`.
     pub fn keep(&self, bytes: usize) {
         self.give_back(self.bytes.load(Ordering::Relaxed).saturating_sub(bytes));
     }

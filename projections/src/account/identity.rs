@@ -1,4 +1,4 @@
-//! What is needed to identify a user at each request.
+//! The data that identifies a user at each request.
 
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ static CHECK_SERVICE_ACCOUNT: Text = Text::new(|| {
 
 static CHECK_USER: Text = Text::new(|| check("EXISTS (SELECT FROM users WHERE id = $1 AND NOT is_disabled)"));
 
-/// A statement that divides by zero unless an actor's rights still rest on this.
+/// A statement that divides by zero unless an actor's rights still have the given basis.
 #[must_use]
 pub fn standing_check(standing: Standing) -> (&'static str, Vec<Param>) {
     match standing {
@@ -64,7 +64,7 @@ pub struct PgIdentityReader {
 }
 
 impl PgIdentityReader {
-    /// A reader on this database, whose secrets these open.
+    /// A reader on this database, with the secrets to decrypt.
     #[must_use]
     pub fn new(database: Database, secrets: Arc<dyn Secrets>) -> Self {
         Self { database, secrets }
@@ -81,8 +81,8 @@ impl IdentityReader for PgIdentityReader {
     }
 
     async fn identify(&self, user: UserId) -> Result<Option<Identified>> {
-        // The secret and the user are one row of one statement, so that a password that is being changed is
-        // seen with the user it belongs to.
+        // The secret and the user are one row of one statement, so that a password that is being changed is never
+        // combined with another version of the user.
         let sql =
             "SELECT u.uid, u.login, u.email, u.current_org_id, u.is_server_admin, u.is_disabled, s.sealed
             FROM users u JOIN secrets s ON s.org_id = $2 AND s.key = $3 WHERE u.id = $1";
@@ -122,7 +122,7 @@ impl IdentityReader for PgIdentityReader {
     }
 
     async fn touch_user(&self, user: UserId, now: Timestamp) -> Result<()> {
-        // The lock keeps the user from being deleted meanwhile, which would leave the row behind.
+        // The lock prevents the user from being deleted meanwhile, which would leave the row behind.
         let sql = "INSERT INTO user_seen (user_id, seen) SELECT id, $2 FROM users WHERE id = $1 FOR KEY SHARE
             ON CONFLICT (user_id) DO UPDATE SET seen = greatest(user_seen.seen, excluded.seen)";
         self.database.write_global(sql, &[&user.0, &now.date()]).await.map(drop)

@@ -25,8 +25,8 @@ pub struct InviteProjector;
 const INSERT: &str = "INSERT INTO invites (org_id, id, email, name, role, invited_by, created, expires_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
 
-/// Whether the maker of an invite `i` of the org `$1` may invite with one of the roles that the parameter names. A server
-/// admin may in any org.
+/// Whether the inviter of an invite `i` of the org `$1` may invite with one of the roles in the parameter. A server
+/// admin may invite in any org.
 fn maker_may_invite(roles: Place) -> String {
     format!(
         "(EXISTS (SELECT FROM memberships m JOIN users u ON u.id = m.user_id WHERE m.org_id = $1
@@ -75,7 +75,7 @@ impl Projector for InviteProjector {
             }
             InviteEvent::Revoked(revoked) => delete(org, revoked.id, statements),
             InviteEvent::Accepted(accepted) => {
-                // Exact, because who accepts becomes a user and a member: both logs are locked.
+                // Exact, because an invitee who accepts becomes a user and a member: both logs are locked.
                 let broken = OnFailure::Broken(Invite::MAKER_MAY_INVITE);
                 statements.check(&CHECK_MAKER, params![org, accepted.id.0, inviting_roles()], broken);
                 delete(org, accepted.id, statements);
@@ -92,13 +92,13 @@ fn delete(org: i64, id: InviteId, statements: &mut Statements) {
 /// Reads `invites`, and their codes among the secrets.
 pub struct PgInviteReader {
     database: Database,
-    /// The same for who only shows a code.
+    /// The same for callers who only present a code.
     guests: Database,
     secrets: Arc<dyn Secrets>,
 }
 
 impl PgInviteReader {
-    /// A reader on this database, whose secrets these open.
+    /// A reader on this database, with the secrets to decrypt.
     #[must_use]
     pub fn new(database: Database, secrets: Arc<dyn Secrets>) -> Self {
         Self { guests: database.for_guests(), database, secrets }

@@ -19,7 +19,7 @@ use crate::kernel::statement::{OnFailure, Statements};
 use crate::kernel::text::{contains_pattern, optional_timestamp_column, role_column, timestamp_column};
 use crate::params;
 
-/// Keeps `memberships`, and `user_orgs`, which has them by user.
+/// Keeps `memberships`, and `user_orgs`, the same by user.
 pub struct MembershipProjector;
 
 const INSERT: &str =
@@ -30,8 +30,9 @@ const CHANGE_ROLE: &str = "UPDATE memberships SET role = $3, updated = $4 WHERE 
 const CHANGE_ROLE_OF_USER: &str = "UPDATE user_orgs SET role = $3 WHERE user_id = $1 AND member_org_id = $2";
 const DELETE: &str = "DELETE FROM memberships WHERE org_id = $1 AND user_id = $2";
 const DELETE_OF_USER: &str = "DELETE FROM user_orgs WHERE user_id = $1 AND member_org_id = $2";
-/// The log of the org says nothing of the end of a user, so the user is kept from ending until the membership is there.
-/// Locking and looking are two statements, because a statement does not see what was committed while it waited.
+/// The log of the org does not include the deletion of a user, so the user is locked against deletion until the
+/// membership is committed. Locking and checking are two statements, because a statement does not see what was
+/// committed while it waited.
 const LOCK_USER: &str = "SELECT FROM users WHERE id = $1 FOR KEY SHARE";
 static CHECK_ADMIN: Text = Text::new(|| {
     check(
@@ -101,7 +102,7 @@ impl PgMembershipReader {
         Self { database }
     }
 
-    /// Adds when members were seen, which the list does not say of distributed tables.
+    /// Adds the times when members were last seen, which the list does not include on distributed tables.
     async fn add_last_seen(&self, members: &mut [MemberView]) -> Result<()> {
         let sql = "SELECT user_id, seen FROM user_seen WHERE user_id = ANY ($1)";
         let ids: Vec<_> = members.iter().map(|member| member.user_id.0).collect();
@@ -126,7 +127,7 @@ fn list(seen: &str, join: &str) -> String {
 }
 
 static LIST: Text = Text::new(|| list("s.seen", "LEFT JOIN user_seen s ON s.user_id = m.user_id"));
-/// What is distributed by org is not beside what is distributed by user.
+/// Tables distributed by org and by user are not colocated, so they cannot be joined.
 static LIST_DISTRIBUTED: Text = Text::new(|| list("NULL::timestamptz AS seen", ""));
 
 fn member_view(row: &Row) -> Result<MemberView> {

@@ -1,4 +1,4 @@
-//! How much orgs and users have, and how much they may have.
+//! The usage and the limits of orgs and users.
 
 mod limit;
 mod many;
@@ -25,19 +25,19 @@ use many::Many;
 
 pub use room::must_have_room;
 
-/// The names of what is counted and has no limit of an org.
+/// The names of counts without a limit per org.
 pub(crate) const STAR: &str = "star";
 pub(crate) const ORG: &str = "org";
 pub(crate) const USER: &str = "user";
 
-/// Keeps `quotas` and `user_quotas`. It comes before the projectors that delete rows with what they belong to, because
-/// it has to count those rows.
+/// Keeps `quotas` and `user_quotas`. It comes before the projectors that delete dependent rows, because it has to count
+/// those rows.
 pub struct QuotaProjector {
     limits: Limits,
     counters: &'static [Counter],
 }
 
-/// Adds the statement that counts what another slice keeps, by the rows that are there before the event is projected.
+/// Adds the statement that counts objects of another slice, by the rows that exist before the event is projected.
 pub type Counter = fn(&Recorded<'_>, &mut Statements);
 
 /// The rows of a new org.
@@ -56,7 +56,7 @@ const SET_MAX_OF_USER: &str = "INSERT INTO user_quotas (user_id, target, max) VA
     ON CONFLICT (user_id, target) DO UPDATE SET max = excluded.max";
 
 impl QuotaProjector {
-    /// A projector that keeps these limits, or none, and counts with these as well.
+    /// A projector that enforces these limits, if any, and uses these additional counters.
     #[must_use]
     pub fn new(limits: Option<QuotaLimits>, counters: &'static [Counter]) -> Self {
         Self { limits: Limits(limits), counters }
@@ -131,7 +131,7 @@ impl Projector for QuotaProjector {
 }
 
 impl QuotaProjector {
-    /// What an org owns.
+    /// Counts the objects of an org.
     fn project_content(&self, recorded: &Recorded<'_>, statements: &mut Statements) {
         let (org, event) = (recorded.org, recorded.event);
         let mut content = Many::new(&self.limits);
@@ -163,7 +163,7 @@ fn project_quota(org: OrgId, event: &QuotaEvent, statements: &mut Statements) {
         QuotaOwner::Org => statements.write(SET_MAX, params![org.0, target, limit]),
         QuotaOwner::User(user) => {
             statements.write(SET_MAX_OF_USER, params![user.0, target, limit]);
-            // The user was deleted after it was looked up: look again.
+            // A conflict if the user was deleted after the lookup: the command is decided again.
             statements.check(&CHECK_USER, params![user.0], OnFailure::Conflict);
         }
     }

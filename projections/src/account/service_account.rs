@@ -21,7 +21,7 @@ use crate::params;
 
 pub use identity::PgTokenReader;
 
-/// Keeps `service_accounts` and `service_account_tokens`, and drops what is kept of tokens outside the log.
+/// Keeps `service_accounts` and `service_account_tokens`, and deletes the data on tokens that is kept outside the log.
 pub struct ServiceAccountProjector;
 
 const INSERT: &str = "INSERT INTO service_accounts
@@ -31,8 +31,8 @@ const UPDATE: &str = "UPDATE service_accounts SET name = $3, role = $4, is_disab
 const INSERT_TOKEN: &str = "INSERT INTO service_account_tokens
     (org_id, id, service_account_id, name, expires, created) VALUES ($1, $2, $3, $4, $5, $6)";
 
-/// Deletes what belongs to all accounts of the org `$1`. Who notes the first use of a token holds its row meanwhile, so what is
-/// noted goes after the tokens.
+/// Deletes all accounts of the org `$1` with their tokens. A request that records the first use of a token locks its
+/// row meanwhile, so the recorded uses are deleted after the tokens.
 const DELETE_ORG: &[&str] = &[
     "DELETE FROM token_hashes WHERE owner_org_id = $1",
     "DELETE FROM service_account_tokens WHERE org_id = $1",
@@ -129,7 +129,7 @@ fn select(rest: &str) -> String {
     )
 }
 
-/// The part of a search that tells which accounts it finds: `$2` is a pattern, `$3` and `$4` narrow it further.
+/// The filter of a search for accounts: `$2` is a pattern, `$3` and `$4` narrow it further.
 const FILTER: &str = "AND (a.name ILIKE $2 OR a.login ILIKE $2) AND (a.is_disabled OR NOT $3)
         AND ($4::timestamptz IS NULL OR EXISTS (SELECT FROM service_account_tokens e
             WHERE e.org_id = $1 AND e.service_account_id = a.id AND e.expires <= $4)) ";

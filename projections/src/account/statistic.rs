@@ -1,4 +1,4 @@
-//! How much there is on the server.
+//! The numbers of objects on the server.
 
 mod tag_count;
 
@@ -18,8 +18,8 @@ use tag_count::TagCounter;
 
 pub use tag_count::TagCounts;
 
-/// The highest role of each user is the one that counts. A user's roles are few, so that this reads each user's rows
-/// of three narrow tables and nothing of what orgs own.
+/// Each user counts with the highest role. A user has few roles, so this reads each user's rows of three narrow tables
+/// and nothing of the contents of orgs.
 const USERS: &str = "SELECT count(*) AS all_users,
         count(*) FILTER (WHERE rank = 3) AS all_admins,
         count(*) FILTER (WHERE rank = 2) AS all_editors,
@@ -42,7 +42,7 @@ const SESSIONS: &str = "SELECT count(*) FILTER (WHERE used > $1::timestamptz - i
         count(*) FILTER (WHERE used > $1 - interval '1 day') AS today
     FROM (SELECT greatest(rotated, seen) AS used FROM sessions) AS found";
 
-/// How much there is of what is counted with each write.
+/// The numbers of objects that are counted with each write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Orgs.
@@ -55,7 +55,7 @@ pub struct Totals {
     pub folders: i64,
 }
 
-/// Reads how much there is.
+/// Reads the numbers of objects.
 pub struct PgStatisticReader {
     database: Database,
     tags: Arc<TagCounter>,
@@ -68,14 +68,14 @@ impl PgStatisticReader {
         Self { tags: Arc::new(TagCounter::new(database.clone(), tag_counts)), database }
     }
 
-    /// Counts once what takes long the first time, so that nobody has to wait for it.
+    /// Computes the counts that take long the first time, so that no request has to wait for them.
     pub async fn warm_up(&self, now: Timestamp) {
         if let Err(error) = self.tags.count_all(now).await {
             tracing::warn!(%error, "could not count tags");
         }
     }
 
-    /// How much there is of what costs nothing to count.
+    /// The numbers of objects that are already counted.
     pub async fn read_totals(&self) -> Result<Totals> {
         let used = self.count_used().await?;
         let used = |target: &str| used.get(target).copied().unwrap_or_default();

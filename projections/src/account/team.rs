@@ -49,7 +49,7 @@ impl Projector for TeamProjector {
             statements.write("DELETE FROM teams WHERE org_id = $1", params![org]);
         }
         if let Some(MembershipEvent::Removed(removed)) = recorded.event.of() {
-            // The user was put into a team after its teams were listed: list them again.
+            // A conflict if the user was added to a team after its teams were listed: the command is decided again.
             let params = params![org, removed.user_id.0];
             statements.check(&CHECK_IN_NO_TEAM, params, OnFailure::Conflict);
         }
@@ -122,7 +122,7 @@ impl PgTeamReader {
     }
 }
 
-/// Teams of the org `$1`, with what the actor `$2` may do with them.
+/// Teams of the org `$1`, with the permission of the actor `$2`.
 fn select(rest: &str) -> String {
     format!(
         "SELECT t.org_id, t.id, t.uid, t.name, t.email, own.permission,
@@ -195,7 +195,8 @@ impl TeamReader for PgTeamReader {
     }
 
     async fn list_team_members(&self, scope: &Scope, id: TeamId) -> Result<Vec<TeamMemberView>> {
-        // Of who is no member of the org nothing is told that whoever named the user could not know.
+        // Of users who are not members of the org only the id is returned, which the caller who added the user already
+        // knew.
         let sql =
             "SELECT m.user_id, m.permission, coalesce(u.uid, '') AS uid, coalesce(u.login, '') AS login,
                 coalesce(u.email, '') AS email, coalesce(u.name, '') AS name

@@ -18,7 +18,7 @@ use crate::kernel::statement::{OnFailure, Statements};
 use crate::kernel::text::{contains_pattern, optional_timestamp_column, timestamp_column};
 use crate::params;
 
-/// Keeps `users` and `user_names`, and ends sessions that an event ends.
+/// Keeps `users` and `user_names`, and deletes sessions that an event ends.
 pub struct UserProjector;
 
 const INSERT: &str = "INSERT INTO users (id, uid, login, email, name, theme, current_org_id, is_server_admin,
@@ -35,7 +35,7 @@ static CHECK_NAME: Text =
     Text::new(|| check("NOT EXISTS (SELECT FROM user_names WHERE name = $1 AND user_id <> $2)"));
 const SET_SERVER_ADMIN: &str = "UPDATE users SET is_server_admin = $2, updated = $3 WHERE id = $1";
 const SET_DISABLED: &str = "UPDATE users SET is_disabled = $2, updated = $3 WHERE id = $1";
-/// Exact, because who adds a member locks the user, and has committed by the time that it could be deleted.
+/// Exact, because a transaction that adds a member locks the user, and has committed before the user can be deleted.
 static CHECK_NO_MEMBER: Text = Text::new(|| {
     check(
         "NOT EXISTS (SELECT FROM user_orgs m
@@ -44,7 +44,7 @@ static CHECK_NO_MEMBER: Text = Text::new(|| {
 });
 static CHECK_SERVER_ADMIN: Text =
     Text::new(|| check("EXISTS (SELECT FROM users WHERE is_server_admin AND NOT is_disabled)"));
-/// Divides by zero unless the user `$1` is there.
+/// Divides by zero unless the user `$1` exists.
 pub(crate) static CHECK_USER: Text = Text::new(|| check("EXISTS (SELECT FROM users WHERE id = $1)"));
 
 impl Projector for UserProjector {
@@ -109,7 +109,7 @@ impl Projector for UserProjector {
                 "UPDATE users SET current_org_id = $2 WHERE id = $1",
                 params![switched.id.0, switched.org_id.0],
             ),
-            // Only decisions need them, and those take them from the log.
+            // These are only used in decisions, which read them from the log.
             UserEvent::HelpFlagsChanged(_)
             | UserEvent::EmailChangeRequested(_)
             | UserEvent::EmailNotSent(_) => {}
@@ -123,7 +123,7 @@ impl Projector for UserProjector {
                 statements.write(DELETE_NAMES, params![deleted.id.0]);
                 statements.write("DELETE FROM user_seen WHERE user_id = $1", params![deleted.id.0]);
                 end_sessions(deleted.id, statements);
-                // The user was made a member of an org after its orgs were listed: list them again.
+                // A conflict if the user was added to an org after its orgs were listed: the command is decided again.
                 statements.check(&CHECK_NO_MEMBER, params![deleted.id.0], OnFailure::Conflict);
                 check_server_admin(statements);
             }
@@ -132,7 +132,7 @@ impl Projector for UserProjector {
 }
 
 /// Keeps the names by which a user is found, and fails if another user has one of them. The check is exact, because the
-/// transactions of the server's log follow each other; a log from before it is replayed without it.
+/// transactions of the server's log are serialized; replays of older logs skip it.
 fn insert_names(user: UserId, profile: &Profile, statements: &mut Statements) {
     for UserName { name, is_login, is_email } in profile.names() {
         statements.write(INSERT_NAME, params![name.clone(), user.0, is_login, is_email]);
@@ -156,15 +156,15 @@ pub struct PgUserReader {
 }
 
 impl PgUserReader {
-    /// A reader on this database, whose secrets these open.
+    /// A reader on this database, with the secrets to decrypt.
     #[must_use]
     pub fn new(database: Database, secrets: Arc<dyn Secrets>) -> Self {
         Self { database, secrets }
     }
 }
 
-/// The folded name by which a user may be found, if what was typed can be one. A text with `@` finds the owner of that
-/// address before a user whose login it is.
+/// The folded name by which a user is looked up; `None` if the typed text cannot be a name. A text with `@` finds the
+/// owner of that address before a user with that login.
 pub(crate) fn searchable_name(typed: &str) -> Option<String> {
     let is_possible = typed.len() <= MAX_NAME_BYTES && !has_hidden_characters(typed.trim());
     is_possible.then(|| fold(typed)).filter(|name| !name.is_empty())

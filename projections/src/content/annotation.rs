@@ -23,7 +23,7 @@ const DELETE_ORG: &[&str] = &[
     "DELETE FROM annotation_terms WHERE org_id = $1",
     "DELETE FROM annotations WHERE org_id = $1",
 ];
-/// Takes the annotations `$2` out of the tables beside theirs, which says what is to be taken out.
+/// Removes the annotations `$2` from the dependent tables, by their rows in `annotations`.
 const TAKE_OUT: &[&str] = &[
     "UPDATE annotation_tag_counts c SET used = c.used - gone.used FROM (
         SELECT a.dashboard_id, tag, count(*) AS used
@@ -98,12 +98,12 @@ fn change(recorded: &Recorded<'_>, changed: &AnnotationChanged, statements: &mut
     counts.write(org, statements);
 }
 
-/// Takes annotations out of the tables beside theirs.
+/// Removes annotations from the dependent tables.
 fn take_out(org: i64, ids: &[i64], statements: &mut Statements) {
     TAKE_OUT.iter().for_each(|sql| statements.write(sql, params![org, ids.to_vec()]));
 }
 
-/// The tags, terms and data as they are kept.
+/// The tags, terms and data as stored.
 fn columns(content: &AnnotationContent) -> (Vec<String>, Vec<String>, String) {
     let data = content.data.as_ref().map(|data| data.as_str().to_owned()).unwrap_or_default();
     (content.tags.clone(), content.terms().into_iter().map(str::to_owned).collect(), data)

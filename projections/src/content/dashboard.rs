@@ -33,8 +33,8 @@ pub use reader::PgDashboardReader;
 /// Keeps `dashboards`, `dashboard_versions`, `dashboard_lives` and `title_words`.
 pub struct DashboardProjector;
 
-/// The version, the dashboard and the words of its title are written by one statement, because each statement has its price.
-/// A dashboard of the same uid can be in the trash, where the new one takes its place.
+/// The version, the dashboard and the words of its title are written by one statement, because each statement has a
+/// cost. A dashboard with the same uid can be in the trash; the new one replaces it.
 fn insert_text(words: &str) -> String {
     format!(
         "WITH version AS (
@@ -63,7 +63,7 @@ fn update_text(words: &str) -> String {
     )
 }
 
-/// The part of them that writes the words, `$14`, of a title.
+/// The part of the statement that writes the words, `$14`, of a title.
 fn words_text(title: Place, condition: &str) -> String {
     let beginning = beginning(&title.to_string());
     format!(
@@ -85,7 +85,7 @@ static INSERT: Texts = Texts {
     with_words: Text::new(|| insert_text(&words_text(Place(5), ""))),
     without: Text::new(|| insert_text("")),
 };
-/// A title that stays looks at no words.
+/// An unchanged title needs no words.
 static UPDATE: Texts = Texts {
     with_words: Text::new(|| {
         let is_new = "WHERE NOT EXISTS (
@@ -224,8 +224,8 @@ fn update(
     check_folder(org, content.folder_uid.as_ref(), statements);
 }
 
-/// Adds a statement that also keeps the words of the title, or, where they cannot be written together, those without and with
-/// them.
+/// Adds a statement that also keeps the words of the title, or, where they cannot be written together, separate
+/// statements.
 fn write_with_words(
     texts: &'static Texts,
     mut params: Vec<Param>,
@@ -251,11 +251,11 @@ fn check_folder(org: i64, folder: Option<&Uid>, statements: &mut Statements) {
     }
 }
 
-/// Dashboards that were read, by org and uid.
+/// A cache of dashboards by org and uid.
 pub type DashboardCache = ReadCache<(OrgId, Uid), Arc<DashboardView>>;
 
-/// A cache that holds documents of up to so many bytes together, and is told of changes by this feed. Rights hang on the
-/// folder that a dashboard is in.
+/// A cache for documents of up to `max_bytes` in total, invalidated by this feed. Rights depend on the folder that a
+/// dashboard is in.
 #[must_use]
 pub fn dashboard_cache(max_bytes: u64, feed: &Arc<FeedHealth>) -> DashboardCache {
     let weigh = |_: &_, dashboard: &Arc<DashboardView>| {

@@ -61,7 +61,7 @@ static CHECK_NOT_OWN_ANCESTOR: Text = Text::new(|| {
     format!("{UP} {check}")
 });
 static CHECK_DEPTH: Text = Text::new(|| {
-    // A folder that is not there has no depth, which another check tells.
+    // A missing folder has no depth; another check reports it.
     let check = check("((SELECT max(depth) FROM up) + (SELECT max(height) FROM down) > $3) IS NOT TRUE");
     format!(
         "{UP},
@@ -74,8 +74,8 @@ static CHECK_DEPTH: Text = Text::new(|| {
     {check}"
     )
 });
-/// The orders are those of the indexes by folder. Without them PostgreSQL would expect to meet something at once, as most
-/// folders and dashboards are in few places, and go through all that an org has.
+/// The orders are those of the indexes by folder. Without them PostgreSQL would expect a match soon, as most folders
+/// and dashboards are in few places, and scan all of the org.
 static CHECK_EMPTY: Text = Text::new(|| {
     check(
         "(SELECT uid FROM folders WHERE org_id = $1 AND parent_uid = $2 ORDER BY title LIMIT 1) IS NULL
@@ -83,7 +83,7 @@ static CHECK_EMPTY: Text = Text::new(|| {
         ORDER BY lower_title, uid LIMIT 1) IS NULL",
     )
 });
-/// Where the folder with a uid and a numeric id is.
+/// Divides by zero unless the folder with a uid and a numeric id is in a parent.
 static CHECK_STAYS: Text = Text::new(|| {
     check("EXISTS (SELECT FROM folders WHERE org_id = $1 AND uid = $2 AND id = $3 AND parent_uid = $4)")
 });
@@ -132,7 +132,8 @@ impl Projector for FolderProjector {
                 let uid = deleted.uid.to_string();
                 statements
                     .write("DELETE FROM folders WHERE org_id = $1 AND uid = $2", params![org, uid.clone()]);
-                // Something was put into the folder after its contents were listed: list them again.
+                // A conflict if something was added to the folder after its contents were listed: the command is
+                // decided again.
                 statements.check(&CHECK_EMPTY, params![org, uid], OnFailure::Conflict);
             }
         }
@@ -160,20 +161,21 @@ fn check_place(recorded: &Recorded<'_>, uid: &Uid, parent: Option<&Uid>, stateme
     );
 }
 
-/// Adds the check that a folder, in which something is put, is there.
+/// Adds the check that the folder in which an object is placed exists.
 pub(crate) fn check_folder_exists(org: i64, uid: &Uid, statements: &mut Statements) {
     let on_failure = OnFailure::Broken(Dashboard::FOLDER_EXISTS);
     statements.check(&CHECK_EXISTS, params![org, uid.to_string()], on_failure);
 }
 
-/// The check, for a commit, that the folder of a uid has a numeric id.
+/// A check at commit that the folder with a uid has a numeric id.
 #[must_use]
 pub fn still_is(org: OrgId, uid: &Uid, id: i64) -> SideWrite {
     let params = values![org.0, uid.as_str(), id];
     SideWrite { org, sql: &CHECK_FOLDER, params, on_failure: OnFailure::Conflict }
 }
 
-/// What is inside the folder `$2`, and the folder itself at depth 0. As in [`CHECK_EMPTY`] the order is that of the index.
+/// The folders inside the folder `$2`, and the folder itself at depth 0. As in [`CHECK_EMPTY`] the order is that of the
+/// index.
 const INSIDE: &str = "WITH RECURSIVE inside (uid, depth) AS (
         SELECT uid, 0 FROM folders WHERE org_id = $1 AND uid = $2
         UNION ALL
@@ -194,10 +196,10 @@ pub struct PgFolderReader {
     trees: FolderTrees,
 }
 
-/// How many bytes of folders are kept.
+/// The maximum size of the cached folders, in bytes.
 const MAX_CACHED_BYTES: u64 = 16 * 1024 * 1024;
 
-/// How much memory a folder takes beside its texts, nearly.
+/// The approximate memory of a folder in addition to its texts, in bytes.
 const FOLDER_BYTES: usize = 500;
 
 fn folder_bytes(folder: &FolderView) -> usize {
@@ -206,10 +208,10 @@ fn folder_bytes(folder: &FolderView) -> usize {
     FOLDER_BYTES + texts.iter().map(|text| text.len()).sum::<usize>()
 }
 
-/// Folders that were read, by org and uid.
+/// A cache of folders by org and uid.
 pub type FolderCache = ReadCache<(OrgId, Uid), Arc<FolderView>>;
 
-/// A cache of folders that is told of changes by this feed. Rights hang on where a folder is.
+/// A cache of folders, invalidated by this feed. Rights depend on the place of a folder.
 #[must_use]
 pub fn folder_cache(feed: &Arc<FeedHealth>) -> FolderCache {
     let weigh = |_: &_, folder: &Arc<FolderView>| u32::try_from(folder_bytes(folder)).unwrap_or(u32::MAX);

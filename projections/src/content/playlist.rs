@@ -58,7 +58,7 @@ impl Projector for PlaylistProjector {
     }
 }
 
-/// The content as it is kept: it consists of texts only, so writing it cannot fail. Lists need no items.
+/// The content as stored: it consists of texts only, so serializing it cannot fail. Lists need no items.
 fn columns(content: &PlaylistContent) -> (String, String, String) {
     let json = serde_json::to_string(content).unwrap_or_default();
     (json, content.name.clone(), content.interval.clone())

@@ -64,7 +64,7 @@ impl Projector for PreferenceProjector {
             ],
         );
         if let PreferenceOwner::Team(team) = changed.owner {
-            // The team was deleted after it was looked up: look again.
+            // A conflict if the team was deleted after the lookup: the command is decided again.
             statements.check(&CHECK_TEAM, params![org, team.0], OnFailure::Conflict);
         }
     }
@@ -84,7 +84,7 @@ impl PgPreferenceReader {
 }
 
 fn preference_view(row: &Row) -> Result<PreferenceView> {
-    // Without a slug there is no such dashboard any more.
+    // Without a slug the dashboard no longer exists.
     let home = match row.get::<_, Option<String>>("slug") {
         Some(slug) => Some(HomeDashboard { uid: uid_column(row, "home_dashboard_uid")?, slug }),
         None => None,

@@ -41,19 +41,19 @@ pub struct PgSearchReader {
 }
 
 impl PgSearchReader {
-    /// A reader on this database, which looks for words in the tags of dashboards, too, or in titles alone.
+    /// A reader on this database, which searches words in titles and, if `words_in_tags`, in tags as well.
     #[must_use]
     pub fn new(database: Database, allowed: Arc<AllowedContents>, words_in_tags: bool) -> Self {
         let (samples, anchors) = (Samples::new(database.clone()), Anchors::default());
         Self { database, allowed, samples, anchors, words_in_tags }
     }
 
-    /// Whether the words are so common that it is better to go through titles than to read what an index finds.
+    /// Whether the words are so common that scanning titles is faster than reading the matches of an index.
     async fn has_common_words(&self, org: OrgId, query: &SearchQuery) -> Result<bool> {
         Ok(are_common(query, &*self.samples.of(org).await?))
     }
 
-    /// The first page of what words find, with folders first, for those who may see all.
+    /// The first page of a search for words, with folders first, for those who may see everything.
     async fn find_first(&self, org: OrgId, query: &SearchQuery, size: i64) -> Result<Vec<Row>> {
         let sample = self.samples.of(org).await?;
         let parts = rare_parts(query, &sample);
@@ -90,7 +90,7 @@ impl PgSearchReader {
         Ok(rows)
     }
 
-    /// Some dashboards, by title.
+    /// A range of dashboards, by title.
     async fn find_dashboards(&self, search: &Search<'_>, size: i64, skipped: i64) -> Result<Vec<Row>> {
         let (sql, planning) = search.searched.statement();
         let own: [&(dyn ToSql + Sync); 2] = [&size, &skipped];
@@ -120,7 +120,7 @@ impl PgSearchReader {
                         .await;
                 }
                 let parts = rare_parts(search.searched.query, &sample);
-                // Admins see most of what has a tag. Several tags together may be on nothing.
+                // Admins see most dashboards with a tag. Several tags together may match nothing.
                 let goes_through = !search.searched.is_unlimited
                     && match search.tags.as_slice() {
                         [] => true,
@@ -140,7 +140,7 @@ impl PgSearchReader {
         }
     }
 
-    /// Remembers the ends of a page that comes after so many entries.
+    /// Caches the first and last entry of a page that starts after `skipped` entries.
     fn keep_ends(&self, search: &Search<'_>, listed: Listed, skipped: i64, rows: &[Row]) {
         let (Some(first), Some(last), Some(_)) = (rows.first(), rows.last(), search.list) else { return };
         let length = i64::try_from(rows.len()).unwrap_or_default();
@@ -148,7 +148,7 @@ impl PgSearchReader {
         self.anchors.keep(search.list, listed, skipped + length - 1, place(last));
     }
 
-    /// A page of folders and dashboards together, or of what there was.
+    /// A page of folders and dashboards together, now or in the past.
     async fn find_mixed(
         &self,
         search: &Search<'_>,
@@ -173,7 +173,7 @@ impl PgSearchReader {
         self.database.read_planned(search.org, planning, sql, &params).await
     }
 
-    /// The folders that dashboards are looked for in, if any are named: those of the parents that also have one of the ids.
+    /// The folders to search for dashboards, if any are named: those of the parents that also have one of the ids.
     async fn named_folders(
         &self,
         org: OrgId,
@@ -195,7 +195,7 @@ impl PgSearchReader {
         };
         named.retain(|uid| parents.is_empty() || parents.contains(uid));
         if named.is_empty() {
-            // An empty list would stand for any folder.
+            // An empty list would match any folder.
             named.push(NO_FOLDER.to_owned());
         }
         Ok(named)
@@ -213,19 +213,19 @@ const NO_FOLDER: &str = " ";
 /// A search and its parameters.
 struct Search<'a> {
     org: OrgId,
-    /// The list of everything that it is a page of, if places in it are remembered.
+    /// The list of all entries that it is a page of, if places in it are cached.
     list: Option<&'a List>,
     searched: Searched<'a>,
     words: String,
     tags: Vec<String>,
     patterns: Vec<String>,
-    /// The folders that folders are looked for in, if any are named.
+    /// The folders in which folders are searched, if any are named.
     parents: &'a [String],
-    /// The folders that dashboards are looked for in, if any are named or what is let through is looked at.
+    /// The folders in which dashboards are searched, if any are named or if all allowed ones are searched.
     inside: Vec<&'a str>,
-    /// The folders that are let through.
+    /// The allowed folders.
     folders: Option<Vec<&'a str>>,
-    /// The dashboards that are let through.
+    /// The allowed dashboards.
     allowed: AllowedParams<'a>,
     has_folders: bool,
 }
@@ -252,7 +252,7 @@ impl<'a> Search<'a> {
             _ => named.iter().map(String::as_str).collect(),
         };
         let within = match (allowed, &folders) {
-            // Of what is let through nothing else matters.
+            // Only the named ones of the allowed folders are relevant.
             (Some(allowed), _) if by_folder => {
                 Some(inside.iter().copied().filter(|uid| allowed.has_folder(uid)).collect())
             }
@@ -310,12 +310,12 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Whether all words are in many titles.
+/// Whether all words occur in many titles.
 fn are_common(query: &SearchQuery, sample: &Sample) -> bool {
     query.text.split_whitespace().all(|word| sample.is_common(word))
 }
 
-/// Where words are all that is looked for, and all are in many titles, the part of one of them by which titles are found.
+/// If a search has only words that all occur in many titles, the part of one of them by which titles are found.
 fn common_part<'a>(query: &'a SearchQuery, sample: &Sample) -> Option<&'a str> {
     if !query.tags.is_empty() || !are_common(query, sample) {
         return None;
@@ -329,7 +329,7 @@ fn rare_parts(query: &SearchQuery, sample: &Sample) -> String {
     lines(query, |word| contains_pattern(&sample.rare_part(word)))
 }
 
-/// Something of each word that is looked for, as a text of lines.
+/// Joins a text for each searched word, one per line.
 fn lines(query: &SearchQuery, of: impl Fn(&str) -> String) -> String {
     query.text.split_whitespace().map(of).collect::<Vec<_>>().join("\n")
 }
@@ -337,10 +337,10 @@ fn lines(query: &SearchQuery, of: impl Fn(&str) -> String) -> String {
 fn found_object(row: &Row) -> Result<FoundObject> {
     let (title, slug): (String, String) = (stored(row, "title")?, stored(row, "slug")?);
     Ok(FoundObject {
-        // A dashboard that was restored before ids were kept of lives has none in the past.
+        // A dashboard that was restored before lives had ids has none in the past.
         id: stored(row, "id")?,
         uid: uid_column(row, "uid")?,
-        // Of a dashboard as it was the title alone is kept.
+        // Of a past dashboard only the title is stored.
         slug: if slug.is_empty() { slugify(&title) } else { slug },
         title,
         is_folder: stored(row, "is_folder")?,
@@ -384,7 +384,7 @@ impl SearchReader for PgSearchReader {
         page: Page,
     ) -> Result<Vec<FoundObject>> {
         let org = scope.org();
-        // An admin passes over nothing, and the first pages are short.
+        // An admin skips no entries, and the first pages are short.
         let has_places = !filter.is_unlimited && page.offset() > 0 && past.is_none() && query.is_all();
         let list =
             if has_places { Some(self.anchors.list(&self.database, org, filter).await?) } else { None };

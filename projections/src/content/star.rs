@@ -29,8 +29,8 @@ pub struct StarProjector;
 const INSERT: &str =
     "INSERT INTO stars (org_id, user_id, dashboard_uid, dashboard_id) VALUES ($1, $2, $3, $4)
     ON CONFLICT (org_id, user_id, dashboard_uid) DO UPDATE SET dashboard_id = $4";
-/// A star can be taken back after its dashboard was deleted, and put on another one of that uid: what counts is whether
-/// there is a row.
+/// A star can be removed after its dashboard was deleted, and set on another one with the same uid: the count depends
+/// on whether a row exists.
 const COUNT: &str = "UPDATE quotas SET used = used + $4 - (SELECT count(*) FROM stars
     WHERE org_id = $1 AND user_id = $2 AND dashboard_uid = $3) WHERE owner_org_id = $1 AND target = 'star'";
 
@@ -61,7 +61,7 @@ impl Projector for StarProjector {
             StarEvent::Added(added) => {
                 let (uid, id) = (added.dashboard_uid.to_string(), added.dashboard_id);
                 statements.write(INSERT, params![org, added.user_id.0, uid.clone(), id]);
-                // The dashboard was deleted after it was looked up: look again.
+                // A conflict if the dashboard was deleted after the lookup: the command is decided again.
                 statements.check(&CHECK_DASHBOARD, params![org, uid, id], OnFailure::Conflict);
             }
             StarEvent::Removed(removed) => statements.write(
@@ -81,15 +81,15 @@ pub(crate) fn count_stars(recorded: &Recorded<'_>, statements: &mut Statements) 
     };
     statements.write(COUNT, params![recorded.org.0, user.0, uid.to_string(), stars]);
 }
-/// How many stars are kept; a user counts as one more.
+/// The maximum number of cached stars; each user counts as one more.
 const MAX_CACHED_STARS: u64 = 100_000;
 
-/// Stars that were read, by org and user.
+/// A cache of stars by org and user.
 ///
-/// A deleted dashboard stays in it: nobody asks for its star, and one that is created again has another id.
+/// A deleted dashboard stays in it: its star is not requested, and a dashboard that is created again has another id.
 pub type StarCache = ReadCache<(OrgId, UserId), Arc<StarredDashboards>>;
 
-/// A cache of stars that is told of changes by this feed.
+/// A cache of stars, invalidated by this feed.
 #[must_use]
 pub fn star_cache(feed: &Arc<FeedHealth>) -> StarCache {
     let weigh = |_: &_, stars: &Arc<StarredDashboards>| u32::try_from(stars.len() + 1).unwrap_or(u32::MAX);

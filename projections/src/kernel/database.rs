@@ -1,4 +1,4 @@
-//! The connection pool, and reading through it as one tenant.
+//! The connection pool, and queries through it as one tenant.
 
 mod begin;
 mod lease;
@@ -32,56 +32,56 @@ pub use share::share_of;
 pub const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(5);
 /// How long a statement of a request may take before PostgreSQL cancels it.
 pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a statement that no request waits for may take, and how long it waits for a connection.
+/// How long a statement of background work may take, and how long it waits for a connection.
 const BACKGROUND_STATEMENT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A connection that a longer row came over is closed: what the driver reads into has at least the length of the longest
-/// row ever after, and so many connections would keep a lot of memory.
+/// A connection that received a longer row is closed: the driver's read buffer never shrinks below the length of the
+/// longest row, so many such connections would keep a lot of memory.
 const MAX_KEPT_ROW_BYTES: usize = 1024 * 1024;
 
 /// Parameters of a query.
 pub type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 
-/// How the connections to a database are used.
+/// The usage of the connections to a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolUsage {
-    /// How many are open and free.
+    /// The number of open and free connections.
     pub idle: usize,
-    /// How many are in use.
+    /// The number of connections in use.
     pub in_use: usize,
-    /// How many there can be.
+    /// The maximum number of connections.
     pub max: usize,
-    /// How many are waited for, because none is free.
+    /// The number of requests that wait, because no connection is free.
     pub waited_for: usize,
 }
 
-/// How often a query is planned. PostgreSQL guesses which is better, and guesses badly about long queries.
+/// How often a query is planned. PostgreSQL estimates which is better, and estimates badly for long queries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Planning {
-    /// Once per connection: the best way to the rows is the same for all parameters.
+    /// Once per connection: the best plan is the same for all parameters.
     Once,
-    /// For its parameters each time.
+    /// Each time, for its parameters.
     EachTime,
 }
 
-/// Who waits for the statements of a [`Database`].
+/// The kind of work that runs the statements of a [`Database`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Pace {
     /// A request: a statement may take [`STATEMENT_TIMEOUT`].
     Request,
-    /// A request whose sender nobody knows, such as one with the code of an invite.
+    /// An unauthenticated request, such as one with the code of an invite.
     Guest,
-    /// Nobody: a statement may take [`BACKGROUND_STATEMENT_TIMEOUT`].
+    /// Background work: a statement may take [`BACKGROUND_STATEMENT_TIMEOUT`].
     Background,
 }
 
 /// The database as the application role sees it.
 ///
-/// Whatever belongs to a tenant is read through [`Database::read`], which sets the tenant for one transaction.
-/// The three messages of a read leave together at the first poll, with statements prepared before, so that a
-/// request that is dropped half way can never leave a connection with an open transaction or another's tenant.
+/// All data of a tenant is read through [`Database::read`], which sets the tenant for one transaction. The three
+/// messages of a read are sent together at the first poll, with statements prepared before, so that a request that is
+/// dropped halfway can never leave a connection with an open transaction or another tenant.
 ///
-/// Each org has a [share](share_of) of the connections, and a statement that nobody waits for any more is cancelled.
+/// Each org has a [share](share_of) of the connections, and a statement whose request was dropped is cancelled.
 #[derive(Clone)]
 pub struct Database {
     pool: Pool,
@@ -99,27 +99,27 @@ impl Database {
         Self { pool, cancel, shares, pace: Pace::Request, tables }
     }
 
-    /// Where its tables are.
+    /// The location of its tables.
     #[must_use]
     pub fn tables(&self) -> Tables {
         self.tables
     }
 
-    /// The same database for work that no request waits for: its statements may take longer, and all of it together has
-    /// the share of one org.
+    /// The same database for background work: its statements may take longer, and all of it together has the share of
+    /// one org.
     #[must_use]
     pub fn in_background(&self) -> Self {
         Self { pace: Pace::Background, ..self.clone() }
     }
 
-    /// The same database for requests that name an org and whose sender nobody knows: all of them together have the share of
-    /// one org, and use up none of the org that they name.
+    /// The same database for unauthenticated requests that name an org: all of them together have the share of one org,
+    /// and use none of the share of the org that they name.
     #[must_use]
     pub fn for_guests(&self) -> Self {
         Self { pace: Pace::Guest, ..self.clone() }
     }
 
-    /// How its connections are used.
+    /// The usage of its connections.
     #[must_use]
     pub fn pool_usage(&self) -> PoolUsage {
         let status = self.pool.status();
@@ -156,12 +156,12 @@ impl Database {
         }
     }
 
-    /// What a transaction of a tenant begins with.
+    /// The first commands of a tenant's transaction.
     fn begin_as(&self, org: OrgId, begin: Begin) -> Begin {
         self.begin(begin.then(self.tables, format_args!("SET LOCAL app.org_id = '{org}'")))
     }
 
-    /// What a transaction begins with: besides what is given, the time that a statement has.
+    /// The first commands of a transaction: the given ones and, for background work, the statement timeout.
     fn begin(&self, begin: Begin) -> Begin {
         match self.pace {
             Pace::Request | Pace::Guest => begin,
@@ -172,25 +172,25 @@ impl Database {
         }
     }
 
-    /// What a statement on what belongs to no tenant begins with, if it needs a transaction.
+    /// The first commands of a statement on data without a tenant, if it needs a transaction.
     fn begin_global(&self) -> Option<Begin> {
         (self.pace == Pace::Background).then(|| self.begin(Begin::new("BEGIN")))
     }
 
-    /// Runs a query as one tenant. Like those of the other reads of lists, its rows have the [`Room`] of the request.
+    /// Runs a query as one tenant. Like all reads of lists, its rows are limited by the [`Room`] of the request.
     pub async fn read(&self, org: OrgId, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
         let begin = self.begin_as(org, Begin::new("BEGIN READ ONLY"));
         self.list(org, Some(&begin), sql, params).await
     }
 
-    /// Runs a query as one tenant that bounds the bytes of its rows itself.
+    /// Runs a query as one tenant that limits the bytes of its rows itself.
     pub async fn read_bounded(&self, org: OrgId, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
         let begin = self.begin_as(org, Begin::new("BEGIN READ ONLY"));
         self.query(org, Some(&begin), Repeat::IfExchanged, sql, params).await
     }
 
-    /// Runs a query as one tenant that is planned as often as is said; on distributed tables each time, because Citus has to
-    /// see the parameters to find the shards.
+    /// Runs a query as one tenant with the given planning; on distributed tables it is planned each time, because Citus
+    /// needs the parameters to find the shards.
     pub async fn read_planned(
         &self,
         org: OrgId,
@@ -210,31 +210,31 @@ impl Database {
         self.list(org, Some(&begin), sql, params).await
     }
 
-    /// Runs a query on what belongs to no tenant.
+    /// Runs a query on data without a tenant.
     pub async fn read_global(&self, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
         self.read_for(OrgId::SERVER, sql, params).await
     }
 
-    /// Runs a query out of the share of one tenant that sets its tenant itself, or needs none: nothing else needs to be
-    /// sent then.
+    /// Runs a query in the share of one tenant that sets its tenant itself, or needs none: no other commands are sent
+    /// then.
     pub async fn read_for(&self, org: OrgId, sql: &'static str, params: Params<'_>) -> Result<Vec<Row>> {
         let begin = self.begin_global();
         self.list(org, begin.as_ref(), sql, params).await
     }
 
-    /// Runs a query as one tenant of which at most one row is wanted.
+    /// Runs a query as one tenant, for at most one row.
     pub async fn read_one(&self, org: OrgId, sql: &'static str, params: Params<'_>) -> Result<Option<Row>> {
         Ok(self.read_bounded(org, sql, params).await?.into_iter().next())
     }
 
-    /// Runs a query on what belongs to no tenant, of which at most one row is wanted.
+    /// Runs a query on data without a tenant, for at most one row.
     pub async fn read_global_one(&self, sql: &'static str, params: Params<'_>) -> Result<Option<Row>> {
         let begin = self.begin_global();
         let rows = self.query(OrgId::SERVER, begin.as_ref(), Repeat::IfExchanged, sql, params).await?;
         Ok(rows.into_iter().next())
     }
 
-    /// Runs a statement that writes what belongs to no tenant, and returns the number of rows.
+    /// Runs a statement that writes data without a tenant, and returns the number of rows.
     pub async fn write_global(&self, sql: &'static str, params: Params<'_>) -> Result<u64> {
         let begin = self.begin_global();
         let write = async {
@@ -252,9 +252,9 @@ impl Database {
         write.instrument(sql_span(sql)).await
     }
 
-    /// Runs a statement that writes what belongs to no tenant, alone among all that name the same lock, and returns its
-    /// rows. It sees all that was committed before it was its turn. It is not waited for until it is on the disk: a count of
-    /// what clients send must not make commits wait for the disk, and may lose its last second if the machine fails.
+    /// Runs a statement that writes data without a tenant, under an exclusive lock with a name, and returns its rows.
+    /// It sees all that was committed before it got the lock. It does not wait for the write to disk: a count of client
+    /// requests must not make commits wait for the disk, and may lose its last second if the machine fails.
     pub async fn write_global_alone(
         &self,
         lock: &str,
@@ -274,8 +274,8 @@ impl Database {
         self.query(org, Some(&begin), Repeat::Never, sql, params).await
     }
 
-    /// Runs a query whose rows have the room of the request. If they do not fit, its connection is given back before it
-    /// waits for more room and is sent again: who holds a turn may need a connection.
+    /// Runs a query whose rows are limited by the room of the request. If they do not fit, its connection is returned
+    /// before it waits for more room, and it is sent again: a request that holds a turn may need a connection.
     async fn list(
         &self,
         org: OrgId,
@@ -306,7 +306,7 @@ impl Database {
         rows.ok_or_else(|| Error::internal("rows did not fit into room without a bound"))
     }
 
-    /// Runs a query, and returns its rows if there is room for them.
+    /// Runs a query, and returns its rows if they fit.
     async fn query_within(
         &self,
         org: OrgId,
@@ -349,7 +349,7 @@ impl Database {
         rows.map_err(|error| self.explain(&error))
     }
 
-    /// What an error means. Citus tells of a lost worker as of an internal error.
+    /// Converts an error. Citus reports a lost worker as an internal error.
     fn explain(&self, error: &tokio_postgres::Error) -> Error {
         if self.tables == Tables::Distributed && error.code() == Some(&SqlState::INTERNAL_ERROR) {
             return Error::unavailable(with_causes(error));
@@ -361,16 +361,16 @@ impl Database {
 /// Whether a statement is sent again.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Repeat {
-    /// If what it reads was exchanged meanwhile.
+    /// If a table or function that it reads was replaced meanwhile.
     IfExchanged,
     Never,
 }
 
 /// The result of a query.
 struct Fetched {
-    /// The rows, if there was room for them.
+    /// The rows, if they fit.
     rows: Option<Vec<Row>>,
-    /// How many bytes the longest row has that was taken.
+    /// The size of the longest received row, in bytes.
     longest: usize,
 }
 
@@ -385,8 +385,8 @@ fn sql_span(sql: &str) -> Span {
     )
 }
 
-/// Takes rows as they come, as long as there is room for them. The driver throws the others away, and holds back the server
-/// meanwhile.
+/// Collects rows as they arrive, as long as they fit. The driver discards the others, and applies backpressure to the
+/// server meanwhile.
 async fn fetch(
     connection: &Object,
     statement: &Statement,
@@ -405,13 +405,13 @@ async fn fetch(
     Ok(Fetched { rows: Some(rows), longest })
 }
 
-/// How much memory a row takes, where each column is found included.
+/// The memory of a row in bytes, including the positions of its columns.
 fn row_bytes(row: &Row) -> usize {
     const COLUMN: usize = size_of::<Option<Range<usize>>>();
     size_of::<Row>() + row.len() * COLUMN + row.raw_size_bytes()
 }
 
-/// Runs a statement, in a transaction of its own if it says how that begins. All messages leave together.
+/// Runs a statement, in a transaction of its own if `begin` is given. All messages are sent together.
 async fn transact<T>(
     connection: &Object,
     begin: Option<&Begin>,
@@ -425,8 +425,9 @@ async fn transact<T>(
     begun.and(set).and(done).and_then(|done| committed.map(|()| done))
 }
 
-/// Whether a table or function was exchanged while a statement was planned or ran, as a rebuild of a projection does it.
-/// The statement finds the new one if it is sent again. Citus says the latter two of what it cannot plan and of a lost worker.
+/// Whether a table or function was replaced while a statement was planned or ran, as a rebuild of a projection does. If
+/// sent again, the statement finds the new one. Citus reports the latter two codes also for statements that it cannot
+/// plan and for a lost worker.
 fn was_exchanged(error: &tokio_postgres::Error, tables: Tables) -> bool {
     error.code().is_some_and(|code| says_exchanged(code, tables))
 }
@@ -442,26 +443,26 @@ async fn prepare(connection: &Object, sql: &'static str) -> Result<Statement> {
     connection.prepare_cached(sql).await.map_err(|error| database_error(&error))
 }
 
-/// Tells a database that cannot be reached, or is starting or stopping, from a fault of ours.
+/// Distinguishes a database that cannot be reached, or is starting or stopping, from an internal error.
 #[must_use]
 pub fn database_error(error: &tokio_postgres::Error) -> Error {
     if let Some(db) = error.as_db_error() {
         return server_error(db.code(), db.message());
     }
-    // Without a code the server did not answer: the connection could not be made, or was lost. A value of an
-    // unexpected type has no code either, and is the one case that is ours.
+    // Without a code the server did not respond: the connection failed or was lost. A value of an unexpected type has
+    // no code either, and is the only internal error among these.
     let detail = with_causes(error);
     let is_ours = detail.contains("deserializing") || detail.contains("serializing parameter");
     if is_ours { Error::internal(detail) } else { Error::unavailable(detail) }
 }
 
-/// The text of an error and of what caused it, which `tokio-postgres` leaves to whoever prints it.
+/// The text of an error and of its causes, which `tokio-postgres` does not include.
 fn with_causes(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
-/// What a refusal of the server means.
+/// Converts an error code of the server.
 #[must_use]
 pub fn server_error(code: &SqlState, message: &str) -> Error {
     let detail = format!("{message} ({})", code.code());

@@ -1,4 +1,4 @@
-//! Where an org's log and its streams stood at a time.
+//! The positions of an org's log and the versions of its streams at a time.
 
 use async_trait::async_trait;
 use kymograph_app::kernel::moment::LogReader;
@@ -7,8 +7,8 @@ use kymograph_domain::{OrgId, StreamId, Timestamp};
 
 use crate::kernel::database::Database;
 
-/// Finds the last event by a time by halving the log, whose times increase with its positions. `LIMIT` keeps each
-/// step a look at one row, whatever the planner thinks of the size of the log.
+/// Finds the last event up to a time by binary search in the log, whose times increase with its positions. `LIMIT`
+/// makes each step read one row, whatever the planner assumes about the size of the log.
 const POSITIONS_AT: &str = "WITH RECURSIVE search (number, at, low, high) AS (
         SELECT number, at, 0::bigint, coalesce((SELECT pos FROM heads WHERE org_id = $1), 0)
             FROM unnest($2::timestamptz[]) WITH ORDINALITY AS times (at, number)
@@ -20,7 +20,7 @@ const POSITIONS_AT: &str = "WITH RECURSIVE search (number, at, low, high) AS (
             WHERE low < high)
     SELECT low FROM search WHERE low = high ORDER BY number";
 
-/// Finds the last version of a stream by a position in the same way.
+/// Finds the last version of a stream up to a position in the same way.
 const VERSION_AT: &str = "WITH RECURSIVE search (low, high) AS (
         SELECT 0::bigint,
             coalesce((SELECT version FROM streams WHERE org_id = $1 AND stream_id = $2), 0)
@@ -47,7 +47,7 @@ pub(crate) async fn last_event(
     Ok(row.and_then(|row| row.get(0)))
 }
 
-/// Reads the log as a line in time.
+/// Finds positions in the log by time.
 pub struct PgLogReader {
     database: Database,
 }

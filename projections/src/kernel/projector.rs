@@ -1,10 +1,10 @@
-//! What a projection is made of.
+//! The parts of a projection.
 
 use kymograph_domain::{OrgId, StoredEvent, Timestamp, UserId};
 
 use crate::kernel::statement::Statements;
 
-/// An event with its place in the log.
+/// An event with its metadata in the log.
 #[derive(Clone, Copy, Debug)]
 pub struct Recorded<'a> {
     /// The org whose log it is in.
@@ -13,9 +13,9 @@ pub struct Recorded<'a> {
     pub position: i64,
     /// When it was recorded.
     pub recorded_at: Timestamp,
-    /// Who caused it.
+    /// The id of the actor.
     pub actor_id: UserId,
-    /// The login of who caused it.
+    /// The login of the actor.
     pub actor_login: &'a str,
     /// The event.
     pub event: &'a dyn StoredEvent,
@@ -23,20 +23,20 @@ pub struct Recorded<'a> {
 
 /// Turns events into statements that keep tables up to date.
 ///
-/// A projector is a function of the event alone: it reads nothing, so that its statements can travel in one
-/// flight with the append, and so that replaying the log gives the same tables.
+/// A projector is a function of the event alone: it reads nothing, so that its statements can be sent together with the
+/// append, and a replay of the log produces the same tables.
 pub trait Projector: Send + Sync {
-    /// What people call it.
+    /// The name for users.
     fn name(&self) -> &'static str;
 
-    /// The types of the aggregates whose events make it say something.
+    /// The types of the aggregates whose events it projects.
     fn listens_to(&self) -> &'static [&'static str];
 
-    /// The tables that hold nothing but what this projector makes of the log.
+    /// The tables that contain nothing but this projection.
     fn tables(&self) -> &'static [&'static str];
 
-    /// Other tables that its statements name, checks aside: those that it reads, which another projector keeps, and those
-    /// that it only deletes from, which no projector keeps.
+    /// Other tables that its statements name, except in checks: tables of another projector that it reads, and tables
+    /// of no projector that it only deletes from.
     fn touches(&self) -> &'static [&'static str] {
         &[]
     }
@@ -44,24 +44,24 @@ pub trait Projector: Send + Sync {
     /// Adds the statements for an event.
     fn project(&self, recorded: &Recorded<'_>, statements: &mut Statements);
 
-    /// Adds statements that come to the same as those for each of the events, one after the other. The events are of one
-    /// org. A projector whose events come in numbers can say it in fewer statements, each of which has its price; nobody can
-    /// tell then which event made one fail.
+    /// Adds statements with the same result as those for each of the events, one after the other. The events are of one
+    /// org. A projector with many events can use fewer statements, each of which has a cost; if one fails, the event
+    /// that caused it is unknown.
     fn project_many(&self, recorded: &[Recorded<'_>], statements: &mut Statements) {
         recorded.iter().for_each(|recorded| self.project(recorded, statements));
     }
 }
 
-/// What some events come to, as far as it can be said in fewer statements than one for each.
+/// Events that can be projected together by fewer statements than one for each.
 pub(crate) trait Gathered<'a> {
-    /// Takes an event, if it is one that can be said together with others.
+    /// Takes an event, if it can be projected together with others.
     fn take(&mut self, recorded: &Recorded<'a>) -> bool;
 
-    /// Adds the statements that write what was taken, and forgets it.
+    /// Adds the statements for the events that were taken, and clears them.
     fn write(&mut self, statements: &mut Statements);
 }
 
-/// Projects events of which some are gathered. What the others say keeps its place between them.
+/// Projects events, gathering those that can be. The statements of the others keep their order relative to these.
 pub(crate) fn project_gathered<'a>(
     projector: &impl Projector,
     mut gathered: impl Gathered<'a>,

@@ -1,7 +1,8 @@
-//! Writing many rows by one statement.
+//! Writing many rows with one statement.
 //!
-//! Rows travel as a list for each column, which `unnest` takes apart: one text, however many there are. Citus cannot write
-//! what comes of a function into tables with row level security, so for distributed tables each row is written out.
+//! Rows are passed as one list per column, expanded by `unnest`: one statement text, whatever their number. Citus
+//! cannot write the result of a function into tables with row level security, so for distributed tables each row is
+//! written out.
 
 use std::array;
 use std::sync::OnceLock;
@@ -11,10 +12,10 @@ use time::OffsetDateTime;
 use crate::kernel::sql::{Place, Tables, Values};
 use crate::kernel::statement::{Param, Statements};
 
-/// The numbers of rows that a statement can have written out: few sizes, because each has a text that each connection prepares.
+/// The possible numbers of written-out rows in a statement: few, because each has a text that each connection prepares.
 const GROUPS: [usize; 5] = [64, 16, 4, 2, 1];
 
-/// What a row has in a column.
+/// The value of a row in a column.
 pub(crate) enum Cell {
     Int(i64),
     Text(String),
@@ -63,7 +64,7 @@ impl Cell {
     }
 }
 
-/// A column of rows. Lists of lists have to be of equal length, so each is written as the literal of one.
+/// A column of rows. Lists of lists must be of equal length, so each inner list is written as a literal.
 enum Column {
     Ints(Vec<i64>),
     Texts(Vec<String>),
@@ -105,7 +106,7 @@ fn text(cell: Cell) -> Option<String> {
     }
 }
 
-/// A list of texts as PostgreSQL writes one.
+/// A list of texts as a PostgreSQL literal.
 fn list_literal(texts: &[String]) -> String {
     let quoted = texts.iter().map(|text| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")));
     format!("{{{}}}", quoted.collect::<Vec<_>>().join(","))
@@ -120,21 +121,21 @@ fn lists<const N: usize>(org: i64, rows: Vec<[Cell; N]>) -> Vec<Param> {
 
 /// A statement that writes rows of an org, `$1`.
 pub(crate) struct ManyRows {
-    /// What is before the rows.
+    /// The text before the rows.
     pub(crate) before: &'static str,
     /// The rows, taken from lists.
     pub(crate) of_lists: &'static str,
-    /// The rows written out, where `{rows}` stands.
+    /// The text with the rows written out, with `{rows}` as their placeholder.
     pub(crate) written: &'static str,
-    /// One of those, in which `?` is a parameter.
+    /// The text of one row, in which `?` is a parameter.
     pub(crate) row: &'static str,
-    /// What is behind the rows.
+    /// The text after the rows.
     pub(crate) after: &'static str,
-    /// The texts, made at first use.
+    /// The complete texts, made at first use.
     pub(crate) texts: Texts,
 }
 
-/// The text with lists, and those with as many rows as [`GROUPS`] says.
+/// The text with lists, and the texts with the numbers of rows in [`GROUPS`].
 pub(crate) struct Texts {
     of_lists: OnceLock<String>,
     written: [OnceLock<String>; GROUPS.len()],
@@ -147,7 +148,7 @@ impl Texts {
 }
 
 impl ManyRows {
-    /// Adds the statements that write some rows.
+    /// Adds the statements that write the rows.
     pub(crate) fn write<const N: usize>(
         &'static self,
         org: i64,
@@ -177,7 +178,7 @@ impl ManyRows {
         }
     }
 
-    /// The text with so many rows.
+    /// The text with `count` rows.
     fn with_rows(&self, count: usize) -> String {
         let mut places = (2..).map(Place);
         let mut row = || {

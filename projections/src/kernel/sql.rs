@@ -1,6 +1,6 @@
-//! The texts of statements that are made of parts.
+//! The texts of statements that are composed of parts.
 //!
-//! A statement is prepared by its text, so the text is made once, at first use: parts are functions that give texts.
+//! A statement is prepared by its text, so the text is made once, at first use: parts are functions that return texts.
 
 use std::fmt;
 use std::sync::LazyLock;
@@ -11,19 +11,19 @@ use tokio_postgres::types::ToSql;
 /// The text of a statement: `static LIST: Text = Text::new(|| format!(…))`.
 pub type Text = LazyLock<String>;
 
-/// A statement that divides by zero unless a condition holds. What must not be there is `NOT EXISTS (…)`.
+/// A statement that divides by zero unless a condition holds. Absence is checked with `NOT EXISTS (…)`.
 #[must_use]
 pub fn check(condition: &str) -> String {
     format!("SELECT 1 / (CASE WHEN {condition} THEN 1 ELSE 0 END)")
 }
 
-/// Where the tables are.
+/// The location of the tables.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tables {
-    /// On the server that is asked.
+    /// On the queried server.
     #[default]
     Local,
-    /// Distributed over several by Citus, which takes some statements in another form only.
+    /// Distributed over several servers by Citus, which needs another form of some statements.
     Distributed,
 }
 
@@ -54,18 +54,18 @@ impl<V> Values<V> {
         Place(self.0.len())
     }
 
-    /// Adds several.
+    /// Adds several parameters.
     pub fn push_all<const N: usize>(&mut self, values: [V; N]) -> [Place; N] {
         values.map(|value| self.push(value))
     }
 
-    /// All of them.
+    /// All parameters.
     #[must_use]
     pub fn all(&self) -> &[V] {
         &self.0
     }
 
-    /// All of them, to keep.
+    /// All parameters, owned.
     #[must_use]
     pub fn into_vec(self) -> Vec<V> {
         self.0
@@ -73,7 +73,7 @@ impl<V> Values<V> {
 }
 
 impl<'a> Values<&'a (dyn ToSql + Sync)> {
-    /// Those of a query on what belongs to an org, which is `$1`.
+    /// The parameters of a query on data of an org, which is `$1`.
     #[must_use]
     pub fn of(org: &'a OrgId) -> Self {
         Self(vec![&org.0])

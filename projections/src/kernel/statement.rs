@@ -1,4 +1,4 @@
-//! SQL statements on their way to the database.
+//! SQL statements to be sent to the database.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use crate::kernel::sql::Tables;
 
 pub use kymograph_app::kernel::side_write::OnFailure;
 
-/// A parameter that a statement owns.
+/// An owned parameter of a statement.
 pub type Param = Box<dyn ToSql + Sync + Send>;
 
-/// A long text that several attempts to write it share.
+/// A long text, shared by several attempts to write it.
 #[derive(Clone, Debug)]
 pub struct SharedText(pub Arc<String>);
 
@@ -31,7 +31,7 @@ impl ToSql for SharedText {
     to_sql_checked!();
 }
 
-/// The parameter that a statement of a commit has.
+/// Converts a parameter of a commit's statement.
 #[must_use]
 pub fn param(value: Value) -> Param {
     match value {
@@ -50,11 +50,11 @@ pub struct Statement {
     pub sql: &'static str,
     /// The parameters.
     pub params: Vec<Param>,
-    /// What a broken rule means.
+    /// The meaning of a failure.
     pub on_failure: OnFailure,
-    /// Whether it only looks and fails if what it sees is not allowed. Replays leave such statements out.
+    /// Whether it only checks, and fails if the check does. Replays omit such statements.
     pub is_check: bool,
-    /// Whether it comes after all others of the transaction, those of other orgs included.
+    /// Whether it runs after all others of the transaction, including those of other orgs.
     pub is_last: bool,
 }
 
@@ -80,19 +80,19 @@ macro_rules! params {
     };
 }
 
-/// A parameter for `unnest`: a value of each of the rows that a statement writes.
+/// A parameter for `unnest`: the values of one column of the rows that a statement writes.
 pub(crate) fn column<R, V>(rows: &[R], value: impl Fn(&R) -> V) -> Vec<V> {
     rows.iter().map(value).collect()
 }
 
 impl Statements {
-    /// None yet, on these tables.
+    /// An empty collection, for these tables.
     #[must_use]
     pub fn on(tables: Tables) -> Self {
         Self { list: Vec::new(), tables }
     }
 
-    /// Where the tables are that they write.
+    /// The location of the tables that they write.
     #[must_use]
     pub fn tables(&self) -> Tables {
         self.tables
@@ -103,7 +103,7 @@ impl Statements {
         self.push(sql, params, OnFailure::Fault, Kind::Write);
     }
 
-    /// Adds a statement that writes and that fails, on a unique index or by a division by zero, if that breaks a rule.
+    /// Adds a statement that writes, and fails with a unique index or a division by zero if that breaks an invariant.
     pub fn write_keeping(&mut self, sql: &'static str, params: Vec<Param>, invariant: Invariant) {
         self.push(sql, params, OnFailure::Broken(invariant), Kind::Write);
     }
@@ -113,9 +113,9 @@ impl Statements {
         self.push(sql, params, on_failure, Kind::Check);
     }
 
-    /// Adds a statement that divides by zero if a rule is broken when all that the transaction writes is written, and that
-    /// looks at tables of no org only. One that waits for a lock belongs here: by then the heads of all logs are locked, so
-    /// that whatever locks one after the other does so in one order.
+    /// Adds a statement that divides by zero if a rule is broken after all writes of the transaction, and that reads
+    /// only tables without a tenant. Statements that wait for a lock belong here: by then the heads of all logs are
+    /// locked, so that all transactions take these locks in the same order.
     pub fn check_last(&mut self, sql: &'static str, params: Vec<Param>, on_failure: OnFailure) {
         self.push(sql, params, on_failure, Kind::LastCheck);
     }
@@ -125,13 +125,13 @@ impl Statements {
         self.list.push(Statement { sql, params, on_failure, is_check, is_last });
     }
 
-    /// Whether there are none.
+    /// Whether there are no statements.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
-    /// Adds those that others have collected.
+    /// Appends the statements of another collection.
     pub fn append(&mut self, mut others: Self) {
         self.list.append(&mut others.list);
     }

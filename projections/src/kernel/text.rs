@@ -8,12 +8,12 @@ use tokio_postgres::types::FromSql;
 
 use crate::kernel::database::database_error;
 
-/// The pattern that finds a text anywhere in a column, as far as it counts, with `LIKE`'s wildcards taken literally.
+/// The `LIKE` pattern that finds the significant part of a text anywhere in a column, with wildcards taken literally.
 pub(crate) fn contains_pattern(text: &str) -> String {
     format!("%{}%", escaped(searched_text(text)))
 }
 
-/// The pattern for a text in which `*` stands for any text, with `LIKE`'s own wildcards taken literally.
+/// The `LIKE` pattern for a text in which `*` stands for any text, with other wildcards taken literally.
 pub(crate) fn wildcard_pattern(text: &str) -> String {
     escaped(text).replace('*', "%")
 }
@@ -22,17 +22,17 @@ fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
 }
 
-/// A column whose value or null stored data decide: one that cannot be what is expected is an error, not a panic.
+/// A column whose value or null depends on stored data: an unexpected one is an error, not a panic.
 pub(crate) fn stored<'a, T: FromSql<'a>>(row: &'a Row, column: &str) -> Result<T> {
     row.try_get(column).map_err(|error| database_error(&error))
 }
 
-/// A uid column. What was stored was checked before.
+/// A uid column. Stored values were validated before.
 pub(crate) fn uid_column(row: &Row, column: &str) -> Result<Uid> {
     Uid::try_new(stored(row, column)?).map_err(Error::internal)
 }
 
-/// A uid column in which the empty text stands for none.
+/// A uid column in which the empty text stands for `None`.
 pub(crate) fn optional_uid_column(row: &Row, column: &str) -> Result<Option<Uid>> {
     match stored(row, column)? {
         "" => Ok(None),
@@ -40,7 +40,7 @@ pub(crate) fn optional_uid_column(row: &Row, column: &str) -> Result<Option<Uid>
     }
 }
 
-/// The empty text for none.
+/// The text of a uid, empty for `None`.
 pub(crate) fn uid_or_empty(uid: Option<&Uid>) -> String {
     uid.map(Uid::to_string).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! The audit log: queries on the log itself, and the logins that actors ever had.
+//! The audit log: queries on the log itself, and all current and former logins of actors.
 
 mod count;
 mod record;
@@ -50,7 +50,7 @@ impl Projector for ActorProjector {
     }
 }
 
-/// Of the actors with a login, those who did something in the org.
+/// The actors with a login who did something in the org.
 fn find_actors(with_login: &str) -> String {
     format!(
         "SELECT DISTINCT actor_id FROM actor_logins l WHERE {with_login} \
@@ -59,7 +59,7 @@ fn find_actors(with_login: &str) -> String {
 }
 
 static FIND_ACTORS: Text = Text::new(|| find_actors("login = $2"));
-/// The last character there is comes after all that begin so.
+/// The last character of Unicode comes after all logins with the prefix.
 static FIND_ACTORS_BY_PREFIX: Text = Text::new(|| find_actors("login >= $2 AND login <= $2 || chr(1114111)"));
 
 /// Reads the log as an audit log.

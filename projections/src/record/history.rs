@@ -14,9 +14,9 @@ use crate::kernel::database::{Database, Params};
 use crate::kernel::statement::column;
 use crate::kernel::text::timestamp_column;
 
-/// What the author said is somewhere in a payload, so it is taken out of it where it is. PostgreSQL cannot say the
-/// character that is replaced. Of a long payload, which is a dashboard's, only the beginning is looked at: there what the
-/// author said comes before the document, and no text of JSON has quotes that are not escaped.
+/// The author's message is inside the payload, so it is extracted there. PostgreSQL has no text with the character that
+/// is replaced. Of a long payload, which is a dashboard's, only the beginning is read: the message comes before the
+/// document, and quotes within a JSON text are always escaped.
 const LIST_ENTRIES: &str = r#"SELECT pos, version, recorded_at, type, actor_id, actor_login, meta,
         octet_length(payload) AS payload_bytes,
         CASE WHEN octet_length(payload) <= 65536
@@ -26,7 +26,7 @@ const LIST_ENTRIES: &str = r#"SELECT pos, version, recorded_at, type, actor_id, 
                 FROM (SELECT split_part(left(payload, 262144), '"message":"', 2)) AS texts (rest))
         END AS message
     FROM events WHERE org_id = $1 AND stream_id = $2 AND version < $3 ORDER BY version DESC LIMIT $4"#;
-/// The payloads of those events only are read that are wanted.
+/// Only the payloads of the requested events are read.
 const READ_CHANGES: &str =
     "SELECT version, type, schema_version, CASE WHEN total <= $5 THEN payload END AS payload
     FROM (SELECT version, type, schema_version, payload,
@@ -53,7 +53,7 @@ const FIND_ENDED: &str = "SELECT streams.id FROM unnest($2::text[]) AS streams (
 /// Reads the events of objects.
 pub struct PgHistoryReader {
     database: Database,
-    /// The types of events that end what others refer to.
+    /// The types of events that end objects to which others refer.
     endings: Vec<&'static str>,
 }
 
@@ -65,7 +65,7 @@ impl PgHistoryReader {
     }
 }
 
-/// What a history shows of what is kept of a request.
+/// The metadata of a request that a history shows.
 #[derive(Deserialize, Default)]
 struct Meta {
     auth_method: String,

@@ -14,8 +14,9 @@ use crate::kernel::text::timestamp_column;
 
 const FIND_EVENT: &str = "SELECT correlation_id, actor_id FROM events WHERE org_id = $1 AND pos = $2";
 
-/// The events of a request without a correlation id of the client's lie side by side in the log, so that so many neighbours are
-/// all that can belong to it. The index has only events with another correlation id, which the planner must be able to see.
+/// The events of a request without a correlation id from the client are adjacent in the log, so they are all within
+/// `$6` positions. The index contains only events with another correlation id; the condition must be visible to the
+/// planner.
 const FIND_REQUEST: &str = "SELECT pos, stream_id, version, type FROM (
         SELECT pos, stream_id, version, type FROM events WHERE org_id = $1 AND pos >= $2::bigint - $6::bigint AND pos <= $2::bigint + $6::bigint
             AND correlation_id = $4 AND actor_id = $5 AND pos BETWEEN $7 AND $8
@@ -32,7 +33,7 @@ const LIST_LATER: &str = "SELECT objects.stream, later.* FROM unnest($2::text[],
         ORDER BY version DESC LIMIT $7) AS later
     ORDER BY later.pos DESC LIMIT $8";
 
-/// Reads what requests did.
+/// Reads the events of requests.
 pub struct PgUndoReader {
     database: Database,
 }
@@ -98,7 +99,7 @@ impl UndoReader for PgUndoReader {
         let streams: Vec<_> = objects.iter().map(|(stream, _)| stream.as_str()).collect();
         let firsts: Vec<_> = objects.iter().map(|(_, first)| *first).collect();
         let (correlation, actor) = (&request.correlation_id, &request.actor_id.0);
-        // Later events with the same ids belong to another request: a client chooses its ids.
+        // Later events with the same ids belong to another request: clients choose their ids.
         let last = request.events.last().map_or(0, |event| event.position);
         let params: Params<'_> =
             &[&org.0, &streams, &firsts, &types, correlation, actor, &MAX_LATER_OF_OBJECT, &MAX_LATER, &last];

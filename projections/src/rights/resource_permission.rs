@@ -1,6 +1,5 @@
-//! Permissions of folders and dashboards. What is kept in memory of them is in [`cache`], the queries on them in
-//! [`reader`], the parts of other nouns' queries that leave out what an actor may not see in [`filter`], and what those leave
-//! over in [`allowed`].
+//! Permissions of folders and dashboards. [`cache`] caches them, [`reader`] queries them, [`filter`] has the parts of
+//! other queries that filter what an actor may not see, and [`allowed`] the contents that pass these filters.
 
 pub(crate) mod allowed;
 mod cache;
@@ -62,10 +61,10 @@ pub(crate) static CHECK_TEAM: Text =
     Text::new(|| check("EXISTS (SELECT FROM teams WHERE org_id = $1 AND id = $2)"));
 static CHECK_NOTHING_GRANTED: Text =
     Text::new(|| check("NOT EXISTS (SELECT FROM resource_grants WHERE org_id = $1 AND grantee = $2)"));
-/// Stands for a dashboard in the trash. Around it is the folder that it was deleted from, as long as that one is there, and no
-/// place if there is another one or none with its uid.
+/// Stands for a dashboard in the trash. Its parent is the folder it was deleted from, as long as that exists; if the
+/// uid belongs to another folder or to none, it has no place.
 const IN_TRASH: &str = "trash";
-/// Divides by zero unless a folder, dashboard or data source `$3`, or a folder around it, gives the level `$5`.
+/// Divides by zero unless a folder, dashboard or data source `$3`, or a folder around it, grants the level `$5`.
 static CHECK_ALLOWED: Text = Text::new(|| {
     let filter = FilterPlaces::from(Place(4));
     let among = |kind: &str| {
@@ -97,7 +96,7 @@ static CHECK_ALLOWED: Text = Text::new(|| {
     )
 });
 
-/// The check that a filter lets an actor through to a folder or dashboard.
+/// A check at commit that an actor has access to a folder or dashboard by a filter.
 fn still_allowed(org: OrgId, kind: &str, uid: &Uid, filter: ContentFilter) -> SideWrite {
     let ContentFilter { level, grantees, default_level, member, creator_since, .. } = filter;
     let params = values![
@@ -174,11 +173,11 @@ fn project(recorded: &Recorded<'_>, event: &ResourcePermissionEvent, statements:
     }
 }
 
-/// Deletes the lists of what ends. Somebody who ends has nothing granted by then.
+/// Deletes the access-control lists of ended objects. An ended user or team has no grants by then.
 fn end(org: OrgId, ending: Ending<'_>, statements: &mut Statements) {
     match ending {
         Ending::Org => DELETE_ORG.iter().for_each(|sql| statements.write(sql, params![org.0])),
-        // A dashboard in the trash keeps its list, lest it come back open to everybody.
+        // A dashboard in the trash keeps its list, to prevent it from being restored open to everybody.
         Ending::Folder(uid) => forget(org, ResourceKind::Folder, uid.as_str(), statements),
         Ending::Dashboard(uid) => forget(org, ResourceKind::Dashboard, uid.as_str(), statements),
         Ending::DataSource(uid) => forget(org, ResourceKind::DataSource, uid.as_str(), statements),
@@ -196,7 +195,7 @@ fn forget(org: OrgId, kind: ResourceKind, uid: &str, statements: &mut Statements
     }
 }
 
-/// The resource was deleted after it was looked up: look again.
+/// A conflict if the resource was deleted after the lookup: the command is decided again.
 fn check_resource(org: OrgId, resource: &Resource, statements: &mut Statements) {
     let sql: &'static Text = match resource.kind {
         ResourceKind::Folder => &CHECK_FOLDER,
@@ -206,7 +205,7 @@ fn check_resource(org: OrgId, resource: &Resource, statements: &mut Statements) 
     statements.check(sql, params![org.0, resource.uid.to_string(), resource.id], OnFailure::Conflict);
 }
 
-/// Who is granted something left after being looked up: look again.
+/// A conflict if the grantee left after the lookup: the command is decided again.
 fn check_grantee(org: OrgId, grantee: Grantee, statements: &mut Statements) {
     match grantee {
         Grantee::User(id) => statements.check(&CHECK_USER, params![org.0, id.0], OnFailure::Conflict),
@@ -215,7 +214,7 @@ fn check_grantee(org: OrgId, grantee: Grantee, statements: &mut Statements) {
     }
 }
 
-/// Something was granted to who leaves after the grants were listed: list them again.
+/// A conflict if a leaving grantee got a grant after the grants were listed: the command is decided again.
 fn check_nothing_granted(org: OrgId, grantee: Grantee, statements: &mut Statements) {
     let params = params![org.0, grantee.to_string()];
     statements.check(&CHECK_NOTHING_GRANTED, params, OnFailure::Conflict);

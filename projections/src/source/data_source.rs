@@ -89,7 +89,7 @@ impl Projector for DataSourceProjector {
     }
 }
 
-/// The settings as they are kept. Maps with texts as keys can always be written.
+/// The settings as stored. Serializing them cannot fail, because all keys of maps are texts.
 fn json_of(content: &DataSourceContent) -> String {
     serde_json::to_string(content).unwrap_or_default()
 }
@@ -101,7 +101,7 @@ pub struct PgDataSourceReader {
 }
 
 impl PgDataSourceReader {
-    /// A reader on this database, whose secrets these open.
+    /// A reader on this database, with the secrets to decrypt.
     #[must_use]
     pub fn new(database: Database, secrets: Arc<dyn Secrets>) -> Self {
         Self { database, secrets }

@@ -1,4 +1,4 @@
-//! Deleting annotations that are too old or too many. An org that gets none has no job for it.
+//! Deleting annotations that are too old or too many. An org that gets no annotations has no cleanup job.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,15 +18,15 @@ use crate::kernel::job::{Job, JobError, JobHandler, JobWriter, NewJob, Then};
 use crate::kernel::page::MAX_PER_PAGE;
 use crate::{Commands, Page, Permission, Scope};
 
-/// How long an org that gets annotations waits for the next look at them.
+/// The minimum delay before the next cleanup of an org that gets annotations.
 const INTERVAL: Duration = Duration::from_secs(10 * 60);
 
-/// How long annotations of a kind are kept, and how many.
+/// The maximum age and number of the annotations of a kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
-    /// For how long after they were created; `None` for as long as there are others.
+    /// The maximum age since their creation; `None` for no limit.
     pub max_age: Option<Duration>,
-    /// How many of an org; `None` for any number.
+    /// The maximum number per org; `None` for no limit.
     pub max_count: Option<i64>,
 }
 
@@ -36,7 +36,7 @@ impl Retention {
     }
 }
 
-/// How annotations are kept.
+/// The retention rules.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RetentionRules {
     /// Those on dashboards.
@@ -66,13 +66,13 @@ impl Job for TidyAnnotations {
 }
 
 impl TidyAnnotations {
-    /// For an org that gets an annotation.
+    /// The job of an org that gets an annotation.
     pub(super) fn of_new(org: OrgId) -> Result<NewJob> {
         NewJob::of_org(org, &Self { org }, INTERVAL)
     }
 }
 
-/// Finds the orgs that had annotations before there were rules for them, once after each start of a server.
+/// Finds the orgs that had annotations before there were retention rules, once after each start of a server.
 #[derive(Serialize, Deserialize)]
 pub struct SweepAnnotations {}
 
@@ -83,13 +83,13 @@ impl Job for SweepAnnotations {
 }
 
 impl SweepAnnotations {
-    /// The one such job of all servers on a database.
+    /// The single such job of all servers on a database.
     pub fn job() -> Result<NewJob> {
         NewJob::of_org(OrgId::SERVER, &Self {}, Duration::ZERO)
     }
 }
 
-/// What [`AnnotationCleanup`] needs.
+/// The ports of [`AnnotationCleanup`].
 pub struct CleanupPorts {
     /// Reads annotations.
     pub reader: Arc<dyn AnnotationReader>,
@@ -109,13 +109,13 @@ pub struct AnnotationCleanup {
 }
 
 impl AnnotationCleanup {
-    /// On these ports, by these rules.
+    /// Creates the cleanup on these ports, with these rules.
     #[must_use]
     pub fn new(commands: Commands, ports: CleanupPorts, rules: RetentionRules) -> Self {
         Self { commands, ports, rules }
     }
 
-    /// Deletes what is too much of a kind, and returns when the next is too old.
+    /// Deletes the excess annotations of a kind, and returns when the next one expires.
     async fn tidy(
         &self,
         scope: &Scope,
@@ -191,7 +191,8 @@ impl JobHandler<SweepAnnotations> for AnnotationCleanup {
     }
 }
 
-/// Deletes some annotations in one commit. That none of them is there is an error, lest the same be listed again and again.
+/// Deletes some annotations in one commit. Fails if none of them exists, to avoid listing the same ones again and
+/// again.
 pub(super) async fn delete_some(commands: &Commands, scope: &Scope, ids: &[AnnotationId]) -> Result<()> {
     let deleted: usize = commands
         .run(scope, |mut unit| async move {

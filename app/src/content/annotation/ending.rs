@@ -1,5 +1,5 @@
-//! The end of the annotations of a dashboard that does not come back. There can be any number of them, so they are deleted
-//! after the commit that ends it, some at a time; nobody finds them from that commit on.
+//! The deletion of the annotations of a dashboard that is gone for good. Their number is unlimited, so they are deleted
+//! in batches after the commit that ends the dashboard; from that commit on they are not found.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,9 +17,9 @@ use crate::kernel::error::Result;
 use crate::kernel::job::{Job, JobError, JobHandler, NewJob, Then};
 use crate::{Commands, Permission, Scope, Unit};
 
-/// How many annotations one commit deletes: few enough that it is short.
+/// The number of annotations that one commit deletes, small enough to keep the commit short.
 pub(super) const BATCH: i64 = 500;
-/// How long it may take at a time. What is left is deleted the next time.
+/// The maximum duration of one run. The next run deletes the rest.
 pub(super) const TIME_LIMIT: Duration = Duration::from_secs(10 * 60);
 
 /// Deletes the annotations of a dashboard that ended.
@@ -35,7 +35,7 @@ impl Job for EndAnnotations {
     const TIME_LIMIT: Duration = TIME_LIMIT;
 }
 
-/// Has the annotations of dashboards that end deleted.
+/// Schedules the deletion of the annotations of dashboards that end.
 pub struct AnnotationEndings(Arc<dyn AnnotationReader>);
 
 impl AnnotationEndings {
@@ -52,7 +52,7 @@ impl EndingListener for AnnotationEndings {
         for ending in endings {
             let Ending::Dashboard(uid) = ending else { continue };
             let dashboard_id = unit.load_in::<Dashboard>(scope, *uid).await?.id;
-            // None is added to a dashboard that is in the trash, from where it ends.
+            // A dashboard ends from the trash, where no annotation can be added to it.
             if !self.0.list_ids_on(scope, dashboard_id, None, 1).await?.is_empty() {
                 let org = scope.org();
                 unit.start_job(NewJob::once(org, &EndAnnotations { org, dashboard_id })?);

@@ -16,7 +16,7 @@ use crate::kernel::id_allocator::IdKind;
 use crate::rights::authorization::Guarded;
 use crate::{Permission, Scope, Unit};
 
-/// How many annotations of a panel are deleted at a time: undoing takes as many, too.
+/// The maximum number of annotations of a panel that are deleted at once; an undo has the same limit.
 pub(crate) const MAX_DELETED: i64 = 5000;
 
 /// An annotation to create.
@@ -26,15 +26,15 @@ pub struct NewAnnotation {
     pub dashboard: Option<NamedDashboard>,
     /// The panel it is on, 0 for none.
     pub panel_id: i64,
-    /// When what it is about began, in milliseconds since the epoch; by default now.
+    /// The start of the annotated time, in milliseconds since the epoch; by default now.
     pub time: Option<i64>,
-    /// When it ended; by default it is a point.
+    /// The end of the annotated time; by default the start, which makes it a point.
     pub time_end: Option<i64>,
     /// The text.
     pub text: String,
     /// The tags.
     pub tags: Vec<String>,
-    /// What programs add.
+    /// Custom data of API clients.
     pub data: Option<CanonicalJson>,
 }
 
@@ -84,7 +84,7 @@ impl Annotations {
             .await
     }
 
-    /// Changes some of what an annotation says.
+    /// Changes parts of the content of an annotation.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn change_annotation(
         &self,
@@ -147,7 +147,7 @@ impl Annotations {
                     None => scope.require(permission)?,
                     Some(on) => {
                         let now = self.require_on(scope, &mut unit, &on.uid, permission).await;
-                        // One whose dashboard is in the trash or gone is found nowhere.
+                        // An annotation is not found if its dashboard is in the trash or gone.
                         if now.map_err(not_found)?.id != on.id {
                             return Err(AnnotationError::NotFound.into());
                         }
@@ -160,7 +160,7 @@ impl Annotations {
             .await
     }
 
-    /// The dashboard that is there under a uid. Fails unless the actor has a permission on it, now and when the unit is written.
+    /// The existing dashboard with a uid. Fails unless the actor has a permission on it, now and at commit.
     async fn require_on(
         &self,
         scope: &Scope,
@@ -189,13 +189,13 @@ impl Annotations {
     }
 }
 
-/// The same failure of an annotation, if it is that its dashboard is not there.
+/// Maps the error that the dashboard is missing to one that the annotation is missing.
 fn not_found(error: Error) -> Error {
     let missing = Error::from(DashboardError::NotFound);
     if error.kind() == missing.kind() { AnnotationError::NotFound.into() } else { error }
 }
 
-/// Deletes those of some annotations that are still there, and returns how many they are.
+/// Deletes those of some annotations that still exist, and returns their number.
 pub(super) async fn delete(unit: &mut Unit<'_>, ids: &[AnnotationId]) -> Result<usize> {
     let (keys, mut deleted): (Vec<_>, _) = (ids.iter().collect(), 0);
     for mut annotation in unit.load_many::<Annotation>(&keys).await? {

@@ -16,7 +16,7 @@ use crate::kernel::side_write::SideWrite;
 use crate::rights::resource_permission::{GuardedKind, GuardedView};
 use crate::{Scope, Unit};
 
-/// Describes dashboards to their permissions, and deletes those of folders that end.
+/// Describes dashboards to their permissions, and deletes the dashboards of folders that end.
 pub struct GuardedDashboards(Arc<dyn DashboardReader>);
 
 impl GuardedDashboards {
@@ -71,7 +71,7 @@ impl EndingListener for GuardedDashboards {
         let uids = self.0.list_uids_in(scope, folders.iter().cloned().collect()).await?;
         let keys: Vec<_> = uids.iter().collect();
         for mut dashboard in unit.load_many::<Dashboard>(&keys).await? {
-            // The log knows first: one that was moved since it was listed stays.
+            // The log is authoritative: a dashboard that was moved since it was listed stays.
             if dashboard.folder_uid.as_ref().is_some_and(|folder| folders.contains(folder)) {
                 dashboard.tell(DashboardCommand::Delete).await?;
                 unit.record(dashboard)?;

@@ -1,5 +1,5 @@
-//! Importing a dashboard that was exported for other servers: what differs from server to server, such as its data
-//! sources, stands in it as `${NAME}` and comes as an input.
+//! Importing a dashboard that was exported for other servers: values that differ from server to server, such as its
+//! data sources, are placeholders `${NAME}` in it and are passed as inputs.
 
 use std::collections::HashMap;
 
@@ -15,35 +15,35 @@ use crate::{Permission, Scope};
 /// Members that are for the import only. A numeric id means nothing on another server.
 const NOT_STORED: &[&str] = &["__elements", "__inputs", "__requires", "id"];
 
-/// The name by which one input stands for all of its type.
+/// The name of an input that stands for all inputs of its type.
 const ANY_NAME: &str = "*";
 
-/// How many characters of the name of an input a message has.
+/// The maximum number of characters of the name of an input in a message.
 const MAX_NAME: usize = 200;
 
-/// What stands for an input of a dashboard on this server.
+/// The value of an input of a dashboard on this server.
 #[derive(Clone, Debug, Default)]
 pub struct ImportInput {
     /// The name of the input.
     pub name: String,
     /// The type of the input, like `datasource`.
     pub kind: String,
-    /// What to put in its places.
+    /// The value that replaces its placeholders.
     pub value: String,
 }
 
 /// A dashboard to import, with its inputs filled in.
 #[derive(Clone, Debug)]
 pub struct ImportDashboard {
-    /// What is to be saved.
+    /// The dashboard to save.
     pub save: SaveDashboard,
-    /// The revision that the document says it is, 0 if it does not.
+    /// The revision stated in the document, 0 if there is none.
     pub revision: i64,
 }
 
 impl ImportDashboard {
-    /// Takes the text of a document whose inputs are filled in, which has at most so many bytes without what is the
-    /// server's to say.
+    /// Takes the text of a document whose inputs are filled in, of at most `max_bytes` without the members that the
+    /// server sets.
     pub fn try_new(
         mut filled_in: Vec<u8>,
         folder_uid: Option<String>,
@@ -59,12 +59,12 @@ impl ImportDashboard {
     }
 }
 
-/// What an import came to.
+/// The result of an import.
 #[derive(Clone, Debug)]
 pub struct ImportedDashboard {
     /// The dashboard as it was saved.
     pub saved: SavedDashboard,
-    /// The revision that the document says it is, 0 if it does not.
+    /// The revision stated in the document, 0 if there is none.
     pub revision: i64,
 }
 
@@ -95,7 +95,7 @@ impl Dashboards {
     }
 }
 
-/// The text of a document, of at most so many bytes, in which `${NAME}` is replaced wherever an input of that name is
+/// The text of a document, of at most `max_bytes`, in which `${NAME}` is replaced wherever an input of that name is
 /// declared.
 pub fn interpolate(dashboard: JsonValue<'_>, inputs: &[ImportInput], max_bytes: usize) -> Result<Vec<u8>> {
     if !dashboard.is_object() {
@@ -106,7 +106,8 @@ pub fn interpolate(dashboard: JsonValue<'_>, inputs: &[ImportInput], max_bytes: 
     dashboard.rewritten(NOT_STORED, &|text, left| fill_in(text, &values, left), max_bytes).map_err(unwritten)
 }
 
-/// Library panels would have to be made of what an export brings along for them, without which a panel is empty.
+/// Rejects dashboards with library panels, which would have to be created from the elements in the export: without them
+/// a panel is empty.
 fn check_elements(dashboard: JsonValue<'_>) -> Result<()> {
     let elements = dashboard.get("__elements");
     let named = elements.into_iter().flat_map(JsonValue::members).map(|(_, element)| element);
@@ -122,7 +123,7 @@ fn declared_values<'a>(
     dashboard: JsonValue<'a>,
     inputs: &'a [ImportInput],
 ) -> Result<HashMap<&'a str, &'a str>> {
-    // The first input of a type that has the name, or that stands for all of them.
+    // The first input of a type with the same name, or with the name that stands for all.
     let mut given = HashMap::new();
     for (place, input) in inputs.iter().enumerate() {
         given.entry((input.kind.as_str(), input.name.as_str())).or_insert((place, input.value.as_str()));
@@ -133,7 +134,7 @@ fn declared_values<'a>(
             let text = |member| declared.get(member).and_then(JsonValue::as_str);
             let (name, kind) = (text("name").unwrap_or_default(), text("type").unwrap_or_default());
             let given = [name, ANY_NAME].into_iter().filter_map(|name| given.get(&(kind, name))).min();
-            // A constant brings the value along that it has where nothing else is given.
+            // A constant brings a default value for when no input is given.
             let value = given.map(|(_, value)| *value).or_else(|| text("value"));
             let value = value.ok_or_else(|| {
                 let name = shortened(name, MAX_NAME);
@@ -144,8 +145,8 @@ fn declared_values<'a>(
         .collect()
 }
 
-/// The text with each `${NAME}` replaced that has a value. A name ends before the next `${`, so that the text is gone
-/// through once.
+/// Replaces each `${NAME}` in a text that has a value. A name ends before the next `${`, so one pass over the text is
+/// enough.
 fn fill_in(text: &str, values: &HashMap<&str, &str>, max_bytes: usize) -> Rewritten {
     if values.is_empty() || !text.contains("${") {
         return Rewritten::Same;

@@ -1,4 +1,4 @@
-//! Dashboards as they were.
+//! Dashboards at an earlier time.
 
 use std::sync::Arc;
 
@@ -11,8 +11,9 @@ use crate::rights::authorization::{ContentFilter, Guarded};
 use crate::{Permission, Scope};
 
 impl Dashboards {
-    /// Reads a dashboard with the folder it was in, as of a time, for who may change it now, with the rights of now. A folder
-    /// that the actor may not change now is not told. With it comes the admission that it needed.
+    /// Reads a dashboard with the folder it was in, as of a time. The actor must be able to change it now, with its
+    /// current rights. A folder that the actor may not change now is omitted. Also returns the admission that the read
+    /// needed.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_dashboard_at(
         &self,
@@ -33,7 +34,7 @@ impl Dashboards {
         let mut dashboard = self.reader.find_dashboard_at(scope, uid, position).await?.there("Dashboard")?;
         let guarded = match today.as_ref().filter(|today| today.id == dashboard.id) {
             Some(today) => today.guarded(),
-            // It is in the trash, where it keeps its rights, or for those only who may see all.
+            // It is in the trash, where it keeps its rights, or it is only for those who may see everything.
             None => Guarded::Trashed(dashboard.id),
         };
         let level = self.authorization.require(scope, guarded, permission).await?;

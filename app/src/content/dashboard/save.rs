@@ -21,19 +21,19 @@ use crate::{Permission, Scope, Unit};
 /// A dashboard to save, as clients send it.
 #[derive(Clone, Debug)]
 pub struct SaveDashboard {
-    /// The document. Its `uid` or `id` says which dashboard it is, its `version` which one the client has seen.
+    /// The document. Its `uid` or `id` identifies the dashboard, its `version` is the one that the client has seen.
     pub dashboard: ParsedDashboard,
     /// The folder to put it in; `None` and an empty text mean the root.
     pub folder_uid: Option<String>,
     /// The folder to put it in by numeric id, for older clients; 0 means the root.
     pub folder_id: Option<i64>,
-    /// What the author says of this version.
+    /// The author's message about this version.
     pub message: String,
-    /// Whether to replace whatever is there.
+    /// Whether to overwrite whatever version exists.
     pub overwrite: bool,
 }
 
-/// What a client's document says of the dashboard, and the rest of the document.
+/// The members of a client's document that describe the dashboard, and the rest of the document.
 #[derive(Clone, Debug)]
 pub struct ParsedDashboard {
     uid: Option<Uid>,
@@ -93,7 +93,7 @@ impl Dashboards {
             self.require_edit(scope, &dashboard, Permission::DASHBOARDS_WRITE).await?;
         }
         if is_new && dashboard.in_trash {
-            // What is in the trash under this uid would be gone.
+            // The dashboard in the trash with this uid is replaced.
             let permission = Permission::DASHBOARDS_WRITE;
             self.require_edit_in_trash(scope, &mut unit, &content.uid, &dashboard, permission).await?;
             self.endings.tell(&mut unit, scope, &[Ending::Dashboard(&content.uid)]).await?;
@@ -108,7 +108,7 @@ impl Dashboards {
             let (folder, permission) = (content.folder_uid.as_ref(), Permission::DASHBOARDS_CREATE);
             self.authorization.require_place_in(scope, &mut unit, folder, permission).await?;
             if !is_new {
-                // An actor whose right is taken meanwhile must not take the dashboard along.
+                // An actor whose right is revoked meanwhile must not move the dashboard away.
                 let (kind, permission) = (ResourceKind::Dashboard, Permission::DASHBOARDS_WRITE);
                 self.authorization.rest_on_right(scope, &mut unit, kind, &content.uid, permission)?;
             }
@@ -146,8 +146,7 @@ impl Dashboards {
 }
 
 impl ParsedDashboard {
-    /// Takes a document of at most so many bytes, of which it leaves out `id`, `uid` and `version`: they are the server's
-    /// to say.
+    /// Takes a document of at most `max_bytes`, without `id`, `uid` and `version`, which the server sets.
     pub fn try_new(document: JsonValue<'_>, max_bytes: usize) -> Result<Self> {
         let sent = SentDashboard::try_new(document)?;
         let spec = sent.spec;
@@ -167,7 +166,7 @@ impl ParsedDashboard {
     }
 }
 
-/// The kind of a member of a document, if it is there and not `null`.
+/// Reads a member of a document, if it is present and not `null`.
 fn member<'a, T>(
     document: JsonValue<'a>,
     name: &str,
@@ -179,7 +178,7 @@ fn member<'a, T>(
     read.map(Some)
 }
 
-/// A list of tags, each once. One more than there may be is enough to refuse them.
+/// A list of tags without duplicates. One more than the maximum is enough to reject them.
 fn tags(tags: JsonValue<'_>) -> Option<Vec<String>> {
     if !tags.is_list() || tags.items().any(|tag| tag.as_str().is_none()) {
         return None;
@@ -189,7 +188,7 @@ fn tags(tags: JsonValue<'_>) -> Option<Vec<String>> {
     Some(tags.map(str::to_owned).take(MAX_TAGS + 1).collect())
 }
 
-/// Says why a document is not written.
+/// Maps the reason that a document was not written to an error.
 pub(super) fn unwritten(error: WriteError) -> Error {
     match error {
         WriteError::TooLong => Error::too_large("the dashboard exceeds [server] max_body"),

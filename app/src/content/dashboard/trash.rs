@@ -1,4 +1,4 @@
-//! The trash: deleted dashboards that can come back, with their history.
+//! The trash: soft-deleted dashboards that can be restored, with their history.
 
 use kymograph_domain::content::dashboard::{Dashboard, DashboardCommand, DashboardError};
 use kymograph_domain::content::folder::Folder;
@@ -67,7 +67,7 @@ impl Dashboards {
             .await
     }
 
-    /// Removes a dashboard from the trash for good.
+    /// Purges a dashboard from the trash.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn purge_dashboard(&self, scope: &Scope, uid: &str) -> Result<DeletedDashboard> {
         let uid = &parse_uid(uid)?;
@@ -85,8 +85,8 @@ impl Dashboards {
             .await
     }
 
-    /// Fails unless the dashboard is in the trash and the actor may change it, now and when it is written. Its folder may be
-    /// gone: then nothing but its own list grants anything.
+    /// Fails unless the dashboard is in the trash and the actor may change it, now and at commit. Its folder may be
+    /// deleted: then only its own access-control list grants rights.
     pub(super) async fn require_edit_in_trash(
         &self,
         scope: &Scope,

@@ -8,7 +8,7 @@ use crate::kernel::error::Result;
 use crate::kernel::work::Admission;
 use crate::{Permission, Scope};
 
-/// How many bytes the messages of a page of versions have together.
+/// The maximum total size of the messages of a page of versions, in bytes.
 pub const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
 
 /// A version as it is listed.
@@ -28,7 +28,7 @@ pub struct VersionView {
     pub created: Timestamp,
     /// The login of who saved it.
     pub created_by: String,
-    /// What the author says of it.
+    /// The author's message.
     pub message: String,
 }
 
@@ -45,7 +45,7 @@ pub struct VersionContent {
     pub data: CanonicalJson,
 }
 
-/// Which version of which dashboard.
+/// A version of a dashboard, as a client names it.
 #[derive(Clone, Debug)]
 pub struct VersionTarget {
     /// The uid of the dashboard.
@@ -57,8 +57,8 @@ pub struct VersionTarget {
 }
 
 impl Dashboards {
-    /// Lists so many versions from the newest down, from below `before` if given, leaving out the first `start`; fewer if
-    /// their messages are long, but one if there is one.
+    /// Lists up to `size` versions, the newest first, from below `before` if given, without the first `start`; fewer if
+    /// their messages are long, but at least one if there is any.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_versions(
         &self,
@@ -73,7 +73,7 @@ impl Dashboards {
         self.reader.list_versions(scope, &uid, before, start, size).await
     }
 
-    /// Reads one version. With it comes the admission that it needed.
+    /// Reads one version. Also returns the admission that the read needed.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_version(
         &self,
@@ -89,8 +89,8 @@ impl Dashboards {
         Ok((found.ok_or(DashboardError::VersionNotFound)?, admission))
     }
 
-    /// Reads two versions of dashboards that are named by their uids or else by their numeric ids. With them comes the
-    /// admission that they needed, which is one for both.
+    /// Reads two versions of dashboards that are named by their uids or else by their numeric ids. Also returns the
+    /// admission that the reads needed, one for both.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_versions(
         &self,
@@ -109,7 +109,7 @@ impl Dashboards {
         }
     }
 
-    /// The uid of a dashboard whose past the actor may look at, and how many bytes the event of a version has.
+    /// The uid of a dashboard whose past the actor may read, and the size in bytes of the event of a version.
     async fn find_target(&self, scope: &Scope, target: &VersionTarget) -> Result<(Uid, usize)> {
         let uid = match &target.uid {
             Some(uid) => parse_uid(uid)?,
@@ -123,8 +123,8 @@ impl Dashboards {
         Ok((uid, bytes))
     }
 
-    /// Fails unless the actor may look at what a dashboard was. Who may only view it may not: what it said before may have
-    /// been said in a folder that was closed to them.
+    /// Fails unless the actor may read the past of a dashboard. The right to view it is not enough: earlier content may
+    /// have been written in a folder that was closed to the actor.
     async fn require_past(&self, scope: &Scope, uid: &Uid) -> Result<()> {
         let dashboard = self.find(scope, uid).await?;
         let permission = Permission::DASHBOARDS_WRITE;

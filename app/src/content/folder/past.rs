@@ -1,4 +1,4 @@
-//! Folders as they were.
+//! Folders at an earlier time.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -14,27 +14,27 @@ use crate::kernel::work::Admission;
 use crate::rights::authorization::ContentFilter;
 use crate::{Page, Permission, Scope};
 
-/// All folders of an org at some time, without their descriptions, which can be long.
+/// All folders of an org at a point in time, without their descriptions, which can be long.
 #[derive(Debug, Default)]
 pub struct FolderTree {
-    /// Those that were there.
+    /// Those that existed.
     pub folders: HashMap<Uid, Arc<FolderView>>,
     /// Those that had been deleted.
     pub gone: HashSet<Uid>,
 }
 
-/// The folders of an org at some time, as far as the actor may look at their past.
+/// The folders of an org at a point in time, as far as the actor may read their past.
 #[derive(Default)]
 pub struct PastFolders {
     tree: Arc<FolderTree>,
-    /// The numeric ids of those that it may look at, if these are not all.
+    /// The numeric ids of the folders that it may read; `None` for all.
     allowed: Option<HashSet<i64>>,
-    /// The right to hold a large tree.
+    /// The admission to hold a large tree in memory.
     _admission: Option<Admission>,
 }
 
 impl PastFolders {
-    /// A tree, with the right to hold it if it is large, of which these may be looked at, or all.
+    /// A tree, with the admission to hold it if it is large, and the folders that may be read; `None` for all.
     pub(crate) fn new(
         tree: Arc<FolderTree>,
         allowed: Option<HashSet<i64>>,
@@ -47,7 +47,7 @@ impl PastFolders {
         self.allowed.as_ref().is_none_or(|allowed| allowed.contains(&folder.id))
     }
 
-    /// A folder that was there.
+    /// A folder that existed.
     #[must_use]
     pub fn find(&self, uid: &Uid) -> Option<&Arc<FolderView>> {
         self.tree.folders.get(uid).filter(|folder| self.is_allowed(folder))
@@ -66,13 +66,14 @@ impl PastFolders {
         }
     }
 
-    /// A folder that was there, for an actor who may change what has its uid now. Another folder may have had it then.
+    /// A folder that existed, for an actor who may change the folder that has its uid now, which may be a different
+    /// one.
     fn require(&self, uid: &Uid) -> Result<&Arc<FolderView>> {
         let folder = self.then(uid).there("folder")?;
         if self.is_allowed(folder) { Ok(folder) } else { Err(denied(Permission::FOLDERS_WRITE)) }
     }
 
-    /// The folders that a folder was in, the outermost first; `None` for those that the actor may not look at.
+    /// The folders that a folder was in, the outermost first; `None` for those that the actor may not read.
     fn parents(&self, folder: &FolderView) -> Vec<Option<&Arc<FolderView>>> {
         let parent = |folder: &FolderView| self.tree.folders.get(folder.parent_uid.as_ref()?);
         let parents = std::iter::successors(parent(folder), |folder| parent(folder)).take(MAX_DEPTH);
@@ -84,8 +85,8 @@ impl PastFolders {
 }
 
 impl Folders {
-    /// Reads a folder with the folders it was in, outermost first, as of a time, for who may change it now, with the rights
-    /// of now; `None` for those that the actor may not change now.
+    /// Reads a folder with the folders it was in, outermost first, as of a time. The actor must be able to change it
+    /// now, with its current rights; `None` for folders that the actor may not change now.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_folder_at(
         &self,
@@ -111,7 +112,8 @@ impl Folders {
         Ok((self.with_right(scope, Arc::new(folder)).await?, parents))
     }
 
-    /// Fails unless the actor may change the folder now: when it was made or deleted is for nobody else to know.
+    /// Fails unless the actor may change the folder now: the times of its creation and deletion are not disclosed to
+    /// others.
     async fn require_past(&self, scope: &Scope, uid: &Uid) -> Result<()> {
         if scope.administers_content() {
             return Ok(());
@@ -122,8 +124,8 @@ impl Folders {
         }
     }
 
-    /// Lists the folders that were inside another, or at the root, as of a time, and that the actor may change now; without
-    /// their descriptions.
+    /// Lists the folders that were inside another, or at the root, as of a time, and that the actor may change now;
+    /// without their descriptions.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_folders_at(
         &self,

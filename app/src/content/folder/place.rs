@@ -1,5 +1,5 @@
-//! The identity of a folder that something was in. The content of a closed folder would be open to others in another folder, which
-//! somebody made since under its uid.
+//! The identity of an object's former folder. If the content of a closed folder came back into another folder that was
+//! created since with the same uid, it would be open to others.
 
 use kymograph_domain::Uid;
 use kymograph_domain::content::folder::{self, Folder};
@@ -8,12 +8,12 @@ use super::{FolderReader, Folders};
 use crate::kernel::error::{Error, Result};
 use crate::{Scope, Unit};
 
-/// The refusal to put something into another folder than the one that it was in.
+/// The error for an object that would come back into a different folder than its former one.
 pub(crate) fn another_folder(uid: &Uid) -> Error {
     Error::invalid(format!("its folder no longer exists, and “{uid}” is the uid of another folder"))
 }
 
-/// The numeric id of the folder that has a uid now, if it is the one that had it before a position.
+/// The numeric id of the folder that has a uid now, if it is the same folder that had it before a position.
 pub(crate) async fn same_folder(
     reader: &dyn FolderReader,
     scope: &Scope,
@@ -29,7 +29,7 @@ impl Folders {
         same_folder(&*self.reader, scope, uid, position).await
     }
 
-    /// Fails unless the folder that has a uid is the one that had it before a position, now and when it is written.
+    /// Fails unless the folder with a uid is the same that had it before a position, now and at commit.
     pub(crate) async fn require_same(
         &self,
         scope: &Scope,
@@ -38,7 +38,7 @@ impl Folders {
         position: i64,
     ) -> Result<()> {
         if !unit.load::<Folder>(uid).await?.exists {
-            // The commit says so.
+            // The commit reports the missing folder.
             return Ok(());
         }
         let id = self.same(scope, uid, position).await?.ok_or_else(|| another_folder(uid))?;

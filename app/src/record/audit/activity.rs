@@ -1,4 +1,4 @@
-//! How much happened when: the counts behind a chart.
+//! The number of events over time, for a chart.
 
 use kymograph_domain::Timestamp;
 use kymograph_domain::account::access::Outcome;
@@ -8,13 +8,13 @@ use super::{AuditQuery, AuditSelect, Audits, require};
 use crate::Scope;
 use crate::kernel::error::{Error, Result};
 
-/// How many buckets there are at most.
+/// The maximum number of buckets.
 const MAX_BUCKETS: i64 = 400;
 
 /// The length of a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interval {
-    /// Days of UTC.
+    /// Days in UTC.
     Day,
     /// Hours.
     Hour,
@@ -38,23 +38,23 @@ impl Interval {
     }
 }
 
-/// What happened in a stretch of time, bucket by bucket.
+/// The number of events in a time range, by bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Activity {
     /// The buckets, the oldest first.
     pub buckets: Vec<ActivityBucket>,
 }
 
-/// What happened in a stretch of time.
+/// The number of events in a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ActivityBucket {
     /// When it begins.
     pub from: Timestamp,
-    /// How many entries tell of something that was done.
+    /// The number of successful actions.
     pub success: i64,
-    /// How many tell of something that was denied.
+    /// The number of denied actions.
     pub denied: i64,
-    /// How many tell of credentials that were refused.
+    /// The number of failed authentications.
     pub failure: i64,
 }
 
@@ -68,15 +68,15 @@ impl ActivityBucket {
     }
 }
 
-/// When buckets begin, and between which times things are counted in them.
+/// The start of each bucket, and the times between which its events are counted.
 struct Stretch {
     starts: Vec<Timestamp>,
-    /// The last time before the first bucket, and the last time in each.
+    /// The last time before the first bucket, and the last time of each bucket.
     ends: Vec<Timestamp>,
 }
 
 impl Stretch {
-    /// From one time to another, both included; or of so many days up to a time, which is now if none is given.
+    /// From one time to another, both inclusive; or a number of days up to a time, by default now.
     fn try_new(
         (from, to): (Option<Timestamp>, Option<Timestamp>),
         days: i64,
@@ -99,7 +99,7 @@ impl Stretch {
             .collect();
         let mut ends: Vec<_> = starts.iter().map(|start| Timestamp(start.0 - 1)).collect();
         starts.pop();
-        // The first and the last bucket can be cut.
+        // The first and the last bucket can be partial.
         if let (Some(from), Some(first)) = (from, ends.first_mut()) {
             *first = Timestamp(from.0 - 1);
         }
@@ -110,7 +110,7 @@ impl Stretch {
     }
 }
 
-/// What is counted, and between which positions.
+/// The buckets that are counted, and the positions between them.
 struct Counting<'a> {
     audits: &'a Audits,
     scope: &'a Scope,
@@ -119,7 +119,7 @@ struct Counting<'a> {
 }
 
 impl Counting<'_> {
-    /// Adds the entries of a selection to the buckets, each so often.
+    /// Adds the entries of a selection to the buckets, multiplied by `times`.
     async fn add(&mut self, select: &AuditSelect, times: i64) -> Result<()> {
         let types = select.type_names();
         let counts = self.audits.reader.count_between(self.scope, &self.positions, select).await?;
@@ -133,8 +133,8 @@ impl Counting<'_> {
 
     /// Adds the entries of these types.
     ///
-    /// Positions have no gaps, so all that happened in a day is the distance between two positions. Where most types are
-    /// wanted, only the others are counted one by one, and refusals, which are few.
+    /// Positions have no gaps, so the number of all events of a day is the distance between two positions. If most
+    /// types are wanted, only the other types are counted individually, and refusals, which are few.
     async fn add_types(&mut self, wanted: Option<&[&'static str]>) -> Result<()> {
         let is_wanted = |name: &&'static str| wanted.is_none_or(|wanted| wanted.contains(name));
         let (wanted, others): (Vec<_>, Vec<_>) = all_types().partition(is_wanted);
@@ -161,8 +161,8 @@ impl Counting<'_> {
 }
 
 impl Audits {
-    /// Counts the entries that a query means, whatever page it asks for, of the time that it names or else of the last
-    /// days, the current one included.
+    /// Counts the entries that match a query, whatever page it asks for, in its time range or else of the last days
+    /// including the current one.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn count_activity(
         &self,
@@ -185,7 +185,7 @@ impl Audits {
             counting.add(&select, 1).await?;
         } else {
             counting.add_types(select.types.as_deref()).await?;
-            // What some have done is found by an index, what all others have done is not.
+            // An index finds the events by given actors, but not the events by all other actors.
             if !select.excluded_actors.is_empty() {
                 select.actors = Some(std::mem::take(&mut select.excluded_actors));
                 counting.add(&select, -1).await?;

@@ -1,4 +1,4 @@
-//! What each of some entries changed.
+//! The changes of audit entries.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::kernel::error::Result;
 use crate::record::history::{Diff, HistoryReader, Images, Room};
 use crate::{Scope, Workers};
 
-/// Finds out what entries changed.
+/// Computes the changes of entries.
 #[derive(Clone)]
 pub(super) struct Changes {
     pub(super) reader: Arc<dyn HistoryReader>,
@@ -19,8 +19,7 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    /// The same entries with what each of them changed: so many bytes of each, and what there is room for of all of them
-    /// together.
+    /// Adds to each entry its changes: up to `listed` bytes of each, and in total as much as `room` allows.
     pub(super) async fn add_to(
         &self,
         scope: &Scope,
@@ -28,7 +27,7 @@ impl Changes {
         listed: usize,
         mut room: Room,
     ) -> Result<Box<dyn AuditBatch>> {
-        // Entries of one object are looked at together, from its oldest version on: each image serves two of them.
+        // Entries of one object are processed together, from its oldest version on: each image is used for two of them.
         let mut objects: BTreeMap<(String, StreamId), Vec<(i64, usize)>> = BTreeMap::new();
         let mut length = 0;
         batch.emit(false, &mut |record| {
@@ -53,7 +52,7 @@ impl Changes {
                     diffs[*index] = Some(diff);
                 }
                 room = images.left();
-                // The images may hold an admission, with which nothing may wait for another.
+                // The images may hold an admission, which must not be held while waiting for another one.
                 drop(images);
                 answer::reserve(bytes).await?;
             }
@@ -62,10 +61,10 @@ impl Changes {
     }
 }
 
-/// Entries with what each of them changed.
+/// Entries with their changes.
 struct Changed {
     batch: Box<dyn AuditBatch>,
-    /// In the order of the entries; `None` for what changed nothing.
+    /// In the order of the entries; `None` for entries without changes.
     diffs: Vec<Option<Diff>>,
 }
 

@@ -1,4 +1,4 @@
-//! Places in a list, which the client gets sealed: they hold for the org and the filter of the list they come from.
+//! Cursors in a list. They are sealed for the client, and valid only for the org and the filter of their list.
 
 use hmac::{Hmac, KeyInit, Mac};
 use kymograph_domain::OrgId;
@@ -9,12 +9,12 @@ use crate::kernel::error::{Error, Result};
 use crate::kernel::random::hex;
 use crate::kernel::server_key::ServerKey;
 
-/// How many bytes of the seal are kept.
+/// The number of bytes of the seal that are kept.
 const SEAL_BYTES: usize = 16;
-/// How many bytes a place has without its seal.
+/// The size of a cursor without its seal, in bytes.
 const PLACE_BYTES: usize = 9;
 
-/// A place: what is newer, or older, than a position.
+/// A cursor: the entries newer, or older, than a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Cursor {
     pub(super) newer: bool,
@@ -22,7 +22,7 @@ pub(super) struct Cursor {
 }
 
 impl Cursor {
-    /// Leaves of what is wanted what is on the right side of the place.
+    /// Restricts a selection to the entries on one side of the cursor.
     pub(super) fn narrow(self, select: &mut AuditSelect) {
         if self.newer {
             select.after = select.after.max(self.position);
@@ -32,20 +32,20 @@ impl Cursor {
     }
 }
 
-/// Seals the places of one list.
+/// Seals the cursors of one list.
 pub(super) struct Seal {
     key: ServerKey,
     list: Vec<u8>,
 }
 
 impl Seal {
-    /// A seal for the list of an org that a filter makes.
+    /// A seal for the list of an org and a filter.
     pub(super) fn new(key: ServerKey, org: OrgId, filter: String) -> Self {
         let list = [&org.0.to_be_bytes(), filter.as_bytes()].concat();
         Self { key, list }
     }
 
-    /// The text that a client gets for a place.
+    /// Encodes a cursor for the client.
     pub(super) fn close(&self, cursor: Cursor) -> String {
         let mut bytes = vec![u8::from(cursor.newer)];
         bytes.extend(cursor.position.to_be_bytes());
@@ -54,15 +54,14 @@ impl Seal {
         hex(&bytes)
     }
 
-    /// The place that a client names, if this server made it for this list.
+    /// Decodes the cursor of a client, if this server created it for this list.
     pub(super) fn open(&self, text: &str) -> Result<Cursor> {
         let refused = || Error::invalid("cursor is invalid: it does not belong to this list");
         let bytes =
             unhex(text).filter(|bytes| bytes.len() == PLACE_BYTES + SEAL_BYTES).ok_or_else(refused)?;
         let (place, seal) = bytes.split_at(PLACE_BYTES);
         let position = place[1..].try_into().map(i64::from_be_bytes).map_err(|_| refused())?;
-        // How long the comparison takes tells nothing that helps: what is sealed is no secret, and each guess
-        // costs a request.
+        // The comparison need not take constant time: the sealed content is not secret, and each guess costs a request.
         if self.compute(place) != seal {
             return Err(refused());
         }
@@ -71,7 +70,7 @@ impl Seal {
 
     fn compute(&self, place: &[u8]) -> [u8; SEAL_BYTES] {
         let mut seal = [0; SEAL_BYTES];
-        // Only a key of a wrong length could be refused, and this one takes any.
+        // Only a key of a wrong length could fail, and this algorithm accepts any length.
         if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.key) {
             mac.update(place);
             mac.update(&self.list);

@@ -1,4 +1,4 @@
-//! All entries that are wanted, batch by batch.
+//! Exports of all matching entries, batch by batch.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -15,39 +15,39 @@ use crate::Scope;
 use crate::kernel::error::{Error, Result};
 use crate::record::history::{MAX_LISTED_BYTES, Room};
 
-/// How many entries are read at once at most.
+/// The maximum number of entries of a batch.
 const BATCH: i64 = 2000;
-/// How many at first, when it is not known yet how large they are.
+/// The size of the first batch, when the size of entries is not known yet.
 const FIRST_BATCH: i64 = 250;
-/// How many if each comes with what it changed: several batches are on their way at once.
+/// The number of entries of a batch with changes, as several batches are processed at once.
 const BATCH_WITH_CHANGES: i64 = 10;
-/// How many bytes a batch has at most. Entries beyond it are read again with the next.
+/// The maximum size of a batch in bytes. Entries beyond it are read again with the next batch.
 pub(crate) const MAX_BATCH_BYTES: usize = 1024 * 1024;
-/// How much is told of each of them. An export is complete, so whatever they are of is read, one object at a time.
+/// The budget for the changes of entries. An export is complete, so it is unlimited; one object is read at a time.
 const ROOM: Room = Room::new(usize::MAX, usize::MAX);
-/// How many batches of a whole log are read at once.
+/// The number of batches of a whole log that are read concurrently.
 const READ_AT_ONCE: usize = 2;
-/// How many names of objects are remembered on the way.
+/// The maximum number of names of objects that an export caches.
 const MAX_NAMES: usize = 20_000;
 
-/// Takes the batches that were read, in order.
+/// Sends the batches that were read, in order.
 type Batches = mpsc::Sender<Result<Box<dyn UnnamedBatch>>>;
 
-/// An export under way. While one batch is written out, the next are read; between two of them nothing is held, no
-/// connection and no transaction, so a client may take its time.
+/// A running export. While one batch is written, the next ones are read; between two batches no connection and no
+/// transaction is held, so the client may be slow.
 pub struct AuditExport {
     reader: Arc<dyn AuditReader>,
     scope: Scope,
     changes: Option<Changes>,
     names: TargetNames,
-    /// What is read ahead: a batch that waits here, and one that waits for its place.
+    /// The batches read ahead: one is queued here, and one waits for a free place.
     batches: mpsc::Receiver<Result<Box<dyn UnnamedBatch>>>,
     _slot: ExportSlot,
 }
 
 impl Audits {
-    /// Begins an export of all entries that a query means, whatever page it asks for. What is recorded after this
-    /// is not part of it.
+    /// Begins an export of all entries that match a query, whatever page it asks for. Events recorded later are not
+    /// included.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn export(&self, scope: &Scope, query: &AuditQuery) -> Result<AuditExport> {
         require(scope)?;
@@ -68,7 +68,7 @@ impl Audits {
     }
 }
 
-/// How many entries the next batch has.
+/// The size of the next batch.
 struct BatchSize {
     next: AtomicI64,
     most: i64,
@@ -83,7 +83,7 @@ impl BatchSize {
         self.next.load(Ordering::Relaxed)
     }
 
-    /// Expects that the next entries are as large as those of a batch.
+    /// Estimates the size of the next entries by those of a batch.
     fn learn(&self, batch: &dyn UnnamedBatch) {
         let (entries, bytes) = batch.size();
         if let Some(fitting) = (MAX_BATCH_BYTES * entries).checked_div(bytes) {
@@ -93,7 +93,7 @@ impl BatchSize {
     }
 }
 
-/// Reads batch after batch, until nobody takes them any more.
+/// Reads batch after batch, until the receiver is dropped.
 async fn read_all(
     reader: Arc<dyn AuditReader>,
     scope: Scope,
@@ -108,7 +108,7 @@ async fn read_all(
     }
 }
 
-/// Each batch begins where the one before has ended. Whether all were read.
+/// Reads batches of which each begins where the previous one ended. Returns whether all were read.
 async fn read_pages(
     reader: &dyn AuditReader,
     scope: &Scope,
@@ -127,8 +127,8 @@ async fn read_pages(
     }
 }
 
-/// Hands a batch over, and goes on with what is left of what it was to hold, unless nobody takes batches any more, or it
-/// is an error.
+/// Sends a batch, and continues with the part of its selection that did not fit, unless the receiver was dropped or the
+/// batch is an error.
 async fn send(
     batch: Result<Box<dyn UnnamedBatch>>,
     mut select: AuditSelect,
@@ -150,8 +150,8 @@ async fn send(
     }))
 }
 
-/// Of a whole log it is known where each batch begins, because its positions have no holes. So several are read at once. What
-/// turns out too large for a batch is read on from where that has ended.
+/// Reads several batches of a whole log concurrently: the start of each is known, because positions have no gaps. If a
+/// batch turns out to be too large, the rest of its range is read from where it ended.
 async fn read_ranges(
     reader: Arc<dyn AuditReader>,
     scope: Scope,
@@ -178,7 +178,7 @@ async fn read_ranges(
     }
 }
 
-/// The ranges of positions that have as many entries as a batch, in the order in which they are wanted.
+/// The ranges of positions with the entries of one batch each, in the requested order.
 fn ranges(mut rest: AuditSelect, next: impl Fn() -> i64) -> impl Iterator<Item = AuditSelect> {
     std::iter::from_fn(move || {
         if rest.after + 1 >= rest.before {

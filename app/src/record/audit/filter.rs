@@ -1,4 +1,4 @@
-//! From what a client asks for to what the log is indexed by.
+//! Resolves the query of a client to the columns by which the log is indexed.
 
 use kymograph_domain::account::access::Outcome;
 use kymograph_domain::{Timestamp, UserId, registry};
@@ -7,23 +7,23 @@ use super::{AuditSelect, Audits};
 use crate::kernel::error::{Error, Result};
 use crate::kernel::scope::Scope;
 
-/// How many values a filter may have.
+/// The maximum number of values of a filter.
 pub(crate) const MAX_FILTER_VALUES: usize = 100;
-/// How many actors a filter may mean.
+/// The maximum number of actors that a filter matches.
 pub(crate) const MAX_FILTER_ACTORS: i64 = 100;
 /// The longest value of a filter, in bytes.
 pub(crate) const MAX_FILTER_BYTES: usize = 1000;
 
-/// What a client asks for, as it was sent.
+/// A client's query as it was sent.
 #[derive(Clone, Debug, Default)]
 pub struct AuditQuery {
-    /// Logins, ids, or beginnings of logins that end in `*`; any of them.
+    /// Logins, ids, or prefixes of logins that end in `*`; any of them.
     pub actors: Vec<String>,
-    /// Actions, or beginnings of actions that end in `*`; any of them.
+    /// Actions, or prefixes of actions that end in `*`; any of them.
     pub actions: Vec<String>,
     /// The type of the object.
     pub target_type: Option<String>,
-    /// The uid of the object, or the id of what has no uid.
+    /// The uid of the object, or the id of an object without a uid.
     pub target_uid: Option<String>,
     /// `success`, `denied` or `failure`.
     pub outcome: Option<String>,
@@ -35,22 +35,22 @@ pub struct AuditQuery {
     pub trace_id: Option<String>,
     /// `newest` or `oldest` first.
     pub order: Option<String>,
-    /// How many entries.
+    /// The maximum number of entries.
     pub limit: Option<i64>,
-    /// Where to go on.
+    /// The cursor.
     pub cursor: Option<String>,
-    /// Whether each entry shall say what it changed.
+    /// Whether to include the changes of each entry.
     pub with_changes: bool,
-    /// What is not wanted, whatever else is.
+    /// Exclusions, which take precedence.
     pub excluded: Excluded,
 }
 
-/// What a client does not want, in the words in which it says what it wants.
+/// Exclusions from a query, in the same notation as its filters.
 #[derive(Clone, Debug, Default)]
 pub struct Excluded {
-    /// Logins, ids, or beginnings of logins that end in `*`.
+    /// Logins, ids, or prefixes of logins that end in `*`.
     pub actors: Vec<String>,
-    /// Actions, or beginnings of actions that end in `*`.
+    /// Actions, or prefixes of actions that end in `*`.
     pub actions: Vec<String>,
     /// Outcomes.
     pub outcomes: Vec<String>,
@@ -63,7 +63,7 @@ impl Excluded {
         [&self.actors, &self.actions, &self.outcomes, &self.target_types]
     }
 
-    /// The types of events that are not wanted.
+    /// The event types that are excluded.
     fn types(&self) -> Result<Vec<&'static str>> {
         let mut types = matching_types("excludeAction", &self.actions)?;
         for outcome in &self.outcomes {
@@ -78,12 +78,12 @@ impl Excluded {
     }
 }
 
-/// Whom a filter means.
+/// The actors that a filter matches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ActorFilter {
-    /// Who has or had the login, in any case.
+    /// Actors who have or had the login, ignoring case.
     Login(String),
-    /// Who has or had a login that begins so, in any case.
+    /// Actors who have or had a login with this prefix, ignoring case.
     Prefix(String),
 }
 
@@ -98,7 +98,8 @@ impl AuditQuery {
         }
     }
 
-    /// What tells the list from others. The size of a page does not: it may change on the way.
+    /// A text that distinguishes the list from others. The page size is not part of it, because it may change between
+    /// pages.
     pub(super) fn identity(&self) -> String {
         let Self { actors, actions, target_type, target_uid, outcome, trace_id, order, excluded, .. } = self;
         let (from, to) = (&self.from, &self.to);
@@ -121,7 +122,7 @@ impl AuditQuery {
         Ok(())
     }
 
-    /// From when to when, both included.
+    /// The start and end of the time range, both inclusive.
     pub(super) fn times(&self) -> Result<(Option<Timestamp>, Option<Timestamp>)> {
         let from = Self::time("from", self.from.as_ref())?;
         let to = Self::time("to", self.to.as_ref())?;
@@ -131,7 +132,7 @@ impl AuditQuery {
         Ok((from, to))
     }
 
-    /// The types of events that are wanted, `None` for all.
+    /// The event types that are wanted; `None` for all.
     fn types(&self) -> Result<Option<Vec<&'static str>>> {
         let mut types: Option<Vec<_>> = None;
         if !self.actions.is_empty() {
@@ -163,7 +164,7 @@ impl AuditQuery {
         }
     }
 
-    /// The streams of the object that is meant: of its changes, and of who was let in or not.
+    /// The streams of the target object: of its changes, and of access events about it.
     fn streams(&self) -> Result<Option<Vec<String>>> {
         let (Some(kind), Some(uid)) = (self.target_type()?, non_empty(self.target_uid.as_ref())) else {
             return Ok(None);
@@ -187,12 +188,12 @@ pub(super) fn all_types() -> impl Iterator<Item = &'static str> {
     registry::event_types().into_iter().map(|(name, _)| name)
 }
 
-/// Whether a type of events is one of a type of objects.
+/// Whether an event type belongs to a type of objects.
 fn is_of(kind: &str, name: &str) -> bool {
     name.split_once('.').is_some_and(|(noun, _)| noun == kind)
 }
 
-/// The types of events that actions in a parameter mean, each of which must mean one.
+/// The event types that match the actions in a parameter. Fails if one of the actions matches none.
 fn matching_types(parameter: &str, actions: &[String]) -> Result<Vec<&'static str>> {
     let mut types = Vec::new();
     for action in actions {
@@ -225,11 +226,11 @@ fn matches(pattern: &str, name: &str) -> bool {
 }
 
 impl Audits {
-    /// Resolves what a client asks for. The order and the number of entries are left open.
+    /// Resolves a client's query. The order and the number of entries are left open.
     pub(super) async fn select(&self, scope: &Scope, query: &AuditQuery) -> Result<AuditSelect> {
         let (from, to) = query.times()?;
         let mut select = self.select_at_any_time(scope, query).await?;
-        // The last that is too old, and the last that is not too new.
+        // The last position before the range, and the last position in it.
         let times: Vec<_> =
             [from.map(|from| Timestamp(from.0.saturating_sub(1))), to].into_iter().flatten().collect();
         if !times.is_empty() {
@@ -244,7 +245,7 @@ impl Audits {
         Ok(select)
     }
 
-    /// Resolves all that a client asks for but the time.
+    /// Resolves a client's query except for its time range.
     pub(super) async fn select_at_any_time(&self, scope: &Scope, query: &AuditQuery) -> Result<AuditSelect> {
         query.check()?;
         let mut select = AuditSelect {
@@ -272,7 +273,7 @@ impl Audits {
                 Some(beginning) => ActorFilter::Prefix(beginning.to_owned()),
                 None => ActorFilter::Login(text.clone()),
             };
-            // Nobody has the logins of who is no user; somebody may have a login of digits.
+            // No user has the logins of actors that are not users, but a login may consist of digits.
             for (login, id) in [("server", UserId::SERVER.0), ("anonymous", UserId::ANONYMOUS.0)] {
                 if matches(&text.to_lowercase(), login) {
                     ids.push(id);

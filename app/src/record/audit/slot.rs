@@ -1,4 +1,4 @@
-//! How many exports run at the same time.
+//! The limits on concurrent exports.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,23 +7,23 @@ use kymograph_domain::OrgId;
 
 use crate::kernel::error::{Error, Result, overload};
 
-/// How many exports run at the same time.
+/// The maximum number of concurrent exports.
 pub(crate) const MAX_EXPORTS: usize = 8;
-/// How many of them are of one org, so that whoever keeps exports waiting keeps nobody else from theirs.
+/// The maximum number of concurrent exports of an org, so that an org with slow exports does not block others.
 pub(crate) const MAX_EXPORTS_OF_ORG: usize = 2;
 
-/// How many exports are under way, by org.
+/// The number of running exports by org.
 #[derive(Clone, Default)]
 pub(super) struct ExportSlots(Arc<Mutex<HashMap<OrgId, usize>>>);
 
-/// The right to one export, which ends when it is dropped.
+/// The slot of one export, released on drop.
 pub(super) struct ExportSlot {
     slots: ExportSlots,
     org: OrgId,
 }
 
 impl ExportSlots {
-    /// A slot for an export of an org, if there is one.
+    /// A slot for an export of an org, if one is free.
     pub(super) fn try_take(&self, org: OrgId) -> Result<ExportSlot> {
         let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if taken.get(&org).is_some_and(|own| *own >= MAX_EXPORTS_OF_ORG) {

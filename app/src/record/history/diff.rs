@@ -1,4 +1,4 @@
-//! What is different between two images of an object.
+//! The difference between two images of an object.
 
 use kymograph_domain::kernel::json::changes::list_changes;
 use kymograph_domain::kernel::json::{JsonDocument, JsonError, PADDING};
@@ -8,26 +8,26 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use crate::kernel::error::{Error, Result};
 
-/// What is different, as a list of changes and in words.
+/// A difference, as a list of changes and in words.
 #[derive(Debug)]
 pub struct Diff {
-    /// The changes: `op`, `path`, and `from`, `before` and `after` where there are such.
+    /// The changes: `op`, `path`, and `from`, `before` and `after` where they apply.
     pub changes: Box<RawValue>,
-    /// Whether there is more than that: changes, values that are too long, or more to say.
+    /// Whether it is incomplete: changes, long values or sentences are omitted.
     pub is_cut: bool,
-    /// The same in words, for nouns that have words for it.
+    /// The same in words, for nouns that define them.
     pub summary: Vec<Sentence>,
 }
 
 impl Diff {
-    /// Compares two images of an object. A list of changes that would be longer than so many bytes leaves out values, and
-    /// then changes.
+    /// Compares two images of an object. If the list of changes would exceed `max_bytes`, values are omitted, and then
+    /// changes.
     pub(super) fn between(noun: &str, before: &str, after: &str, max_bytes: usize) -> Result<Self> {
         let (mut before, mut after) = (copied(before), copied(after));
         let (before, after) =
             match (JsonDocument::try_parse_stored(&mut before), JsonDocument::try_parse_stored(&mut after)) {
                 (Ok(before), Ok(after)) => (before, after),
-                // Documents that were saved before there was this limit.
+                // Documents that were saved before this limit existed.
                 (Err(JsonError::TooMany), _) | (_, Err(JsonError::TooMany)) => return Self::too_much(),
                 (Err(error), _) | (_, Err(error)) => return Err(Error::internal(error)),
             };
@@ -40,12 +40,12 @@ impl Diff {
         })
     }
 
-    /// How many bytes it has in an answer, nearly.
+    /// The approximate size in a response, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.changes.get().len()
     }
 
-    /// What is said of a change that it would take too much to look at.
+    /// The result for a change that would be too expensive to compute.
     pub(super) fn too_much() -> Result<Self> {
         let changes = to_raw_value::<[(); 0]>(&[]).map_err(Error::internal)?;
         Ok(Self { changes, is_cut: true, summary: Vec::new() })

@@ -1,4 +1,4 @@
-//! Objects that come back to others which have ended since.
+//! Restoring objects that refer to others which have ended since.
 
 use std::collections::HashSet;
 
@@ -8,9 +8,9 @@ use super::HistoryReader;
 use crate::Scope;
 use crate::kernel::error::Result;
 
-/// Takes out of commands for an object what they change of references to those that have ended since a position, even if they
-/// began again: the rights of a member of a team end with its membership of the org. Returns how many they are. Those in
-/// `returned` come back as well, and have what they were given since.
+/// Removes from commands for an object the changes of references to objects that have ended since a position, even if
+/// they began again: for example, the rights of a team member end with the membership of the org. Returns the number of
+/// ended objects. Those in `returned` are restored as well, and keep what they were granted since.
 pub(crate) async fn without_ended<A: Stream>(
     reader: &dyn HistoryReader,
     scope: &Scope,

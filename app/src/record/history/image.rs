@@ -1,4 +1,4 @@
-//! What an object was like at a version.
+//! Images: the state of an object at a version.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,50 +12,50 @@ use crate::kernel::error::{Error, Result};
 use crate::kernel::work::{Admitted, INLINE_BYTES};
 use crate::{Scope, Workers};
 
-/// How many events are read at once.
+/// The number of events that are read at once.
 pub(super) const BATCH: i64 = 500;
-/// The most bytes that are read at once after an admission. More are only read one event after the other.
+/// The maximum number of bytes that are read at once with an admission. A larger event is read on its own.
 pub(super) const BATCH_BYTES: i64 = 1024 * 1024;
-/// How many events an image is folded from that no event tells all of.
+/// The maximum number of events that an image is folded from if no event contains the complete state.
 pub(crate) const MAX_FOLDED_EVENTS: i64 = 10_000;
-/// How many bytes an event counts for beside its payload.
+/// The size that is counted for an event in addition to its payload, in bytes.
 const EVENT_BYTES: usize = 100;
-/// The least that a piece of work counts for, in bytes.
+/// The minimum size that is counted for a piece of work, in bytes.
 const PIECE_BYTES: usize = 1024;
 
-/// The work that one request may do to find out what objects were, and what changed.
+/// The budget of a request for reconstructing objects and comparing them.
 #[derive(Clone, Copy)]
 pub(crate) struct Room {
-    /// Bytes of events that are read.
+    /// Bytes of events to read.
     pub(crate) read: usize,
-    /// Bytes of images that are compared.
+    /// Bytes of images to compare.
     pub(crate) compared: usize,
-    /// Bytes that are read without an admission.
+    /// Bytes to read without an admission.
     pub(super) small: usize,
-    /// Bytes that are worked on at once. All that comes after them waits for its turn, however little it is.
+    /// Bytes to process inline. Beyond them all work waits for its turn, however little it is.
     inline: usize,
 }
 
 impl Room {
-    /// The work of one request.
+    /// The budget of one request.
     pub(crate) const OF_REQUEST: Self = Self::new(MAX_READ_BYTES, MAX_COMPARED_BYTES);
 
-    /// Room to read and compare so many bytes.
+    /// A budget with these numbers of bytes to read and to compare.
     pub(crate) const fn new(read: usize, compared: usize) -> Self {
         Self { read, compared, small: INLINE_BYTES, inline: INLINE_BYTES }
     }
 }
 
-/// Images of one object. Asked for in ascending order, each goes on from where the one before ended.
+/// Images of one object. In ascending order each one continues from the previous one.
 pub(crate) struct Images<'a> {
     noun: &'a str,
-    /// The first version of which something is told.
+    /// The first version that is disclosed.
     first: i64,
     reading: Reading<'a>,
     past: Option<Box<dyn AnyPast>>,
     version: i64,
     last: Option<(i64, Arc<str>)>,
-    /// The size of the events that the past was folded from, in bytes.
+    /// The total size of the events that the past was folded from, in bytes.
     weight: usize,
 }
 
@@ -71,30 +71,30 @@ impl<'a> Images<'a> {
         Self { noun, first: 1, reading, past: None, version: 0, last: None, weight: 0 }
     }
 
-    /// Says that nothing is told of what was before a version.
+    /// Hides the versions before the given one.
     pub(super) fn since(mut self, version: i64) -> Self {
         self.first = version;
         self
     }
 
-    /// Says that all images up to a version will be asked for, so that their events are read together.
+    /// Announces that all images up to a version will be requested, so that their events are read together.
     pub(crate) fn up_to(mut self, version: i64) -> Self {
         self.reading.wanted = version;
         self
     }
 
-    /// Says how much may be done.
+    /// Sets the budget.
     pub(crate) fn within(mut self, room: Room) -> Self {
         self.reading.room = room;
         self
     }
 
-    /// The work that may still be done.
+    /// The remaining budget.
     pub(crate) fn left(&self) -> Room {
         self.reading.room
     }
 
-    /// What changed from one version to another, in at most so many bytes.
+    /// The difference between two versions, of at most `max_bytes`.
     pub(crate) async fn diff(&mut self, from: i64, to: i64, max_bytes: usize) -> Result<Diff> {
         let (Some(before), Some(after)) = (self.at(from).await?, self.at(to).await?) else {
             return Diff::too_much();
@@ -106,7 +106,7 @@ impl<'a> Images<'a> {
         self.reading.run(bytes, move || Diff::between(&noun, &before, &after, max_bytes)).await?
     }
 
-    /// The image after a version's event, as JSON text; `None` if too much would have to be read for it.
+    /// The image after a version's event, as JSON text; `None` if it would exceed the budget.
     async fn at(&mut self, version: i64) -> Result<Option<Arc<str>>> {
         if version < self.first {
             return Ok(Some(NOTHING.into()));
@@ -132,7 +132,7 @@ impl<'a> Images<'a> {
         }
         let (noun, past, weight) = (self.noun, &mut self.past, &mut self.weight);
         let push = |known: &Known| {
-            // What was before an event that tells all is of no use any more.
+            // Earlier events are irrelevant before an event with the complete state.
             if types.contains(&&*known.stored_type) {
                 (*past, *weight) = (registry::new_past(noun), 0);
             }
@@ -155,8 +155,8 @@ impl<'a> Images<'a> {
     }
 }
 
-/// The past of an object of a known type up to a version, and how much may still be done. The admission that it may need is
-/// the request's.
+/// The past of an object of a known type up to a version, and the remaining budget. The admission that it may need
+/// belongs to the request.
 pub(crate) async fn past<A: Stream>(
     reader: &dyn HistoryReader,
     workers: &Workers,
@@ -183,9 +183,9 @@ struct Reading<'a> {
     workers: &'a Workers,
     scope: &'a Scope,
     stream: &'a StreamId,
-    /// Events that were read, but not handed out yet.
+    /// Events that were read, but not used yet.
     known: VecDeque<Known>,
-    /// Up to which version events will be asked for, as far as is known.
+    /// The last version that is expected to be needed.
     wanted: i64,
     room: Room,
     admitted: Admitted,
@@ -210,12 +210,12 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// Up to which version events can be handed out without reading any.
+    /// The last version whose event was already read.
     fn known_to(&self) -> i64 {
         self.known.back().map_or(0, |known| known.version)
     }
 
-    /// From which version on events have to be read to know what an object was like at another.
+    /// The version from which events have to be read to reconstruct an object at a version.
     async fn base(&self, types: &[&str], version: i64) -> Result<i64> {
         if types.is_empty() || version == 1 {
             return Ok(1);
@@ -224,8 +224,8 @@ impl<'a> Reading<'a> {
         Ok(last.unwrap_or(1))
     }
 
-    /// Hands out the events from one version to another, which all have to be there and of the object's type, and returns
-    /// whether that were not too many bytes.
+    /// Passes the events of a range of versions to `push`; all of them must exist and be of the object's type. Returns
+    /// false if they exceed the budget.
     async fn each(
         &mut self,
         from: i64,
@@ -253,7 +253,7 @@ impl<'a> Reading<'a> {
         Ok(true)
     }
 
-    /// So many events from a version on, or fewer if they are large.
+    /// Up to `limit` events from a version on, or fewer if they are large.
     async fn read(&mut self, from: i64, limit: i64) -> Result<Vec<StoredChange>> {
         let (scope, stream) = (self.scope, self.stream);
         if !self.admitted.is_held() {
@@ -283,8 +283,8 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// Does work on so many bytes: at once as long as the request has done little, and then in a turn of its own, so that others
-/// have theirs between the pieces of a long history.
+/// Runs work on `bytes` of data: inline until the request has used up its inline budget, then in a turn of its own, so
+/// that others have their turns between the pieces of a long history.
 pub(super) async fn run<T: Send + 'static>(
     workers: &Workers,
     scope: &Scope,
@@ -304,7 +304,7 @@ pub(super) struct Known {
     version: i64,
     stored_type: String,
     pub(super) event: Box<dyn StoredEvent>,
-    /// The bytes that it counts for.
+    /// The size that is counted for it, in bytes.
     bytes: usize,
 }
 

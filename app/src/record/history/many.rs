@@ -14,7 +14,7 @@ use crate::{Scope, Workers};
 /// The number of objects that are read at once.
 const OBJECTS: usize = 100;
 
-/// The reader of the pasts of many objects, with what bounds it.
+/// Reads the pasts of many objects, within limits.
 pub(crate) struct Pasts<'a> {
     pub(crate) reader: &'a dyn HistoryReader,
     pub(crate) workers: &'a Workers,
@@ -23,8 +23,8 @@ pub(crate) struct Pasts<'a> {
 }
 
 impl Pasts<'_> {
-    /// The pasts of objects of one type up to a version of each, as far as they are short, and how much may still be done.
-    /// Those that are left out have to be read one by one.
+    /// The pasts of objects of one type up to a version of each, if they are short, and the remaining budget. The
+    /// objects that are omitted have to be read one by one.
     pub(crate) async fn read<A: Stream>(
         &self,
         wanted: &[(&StreamId, i64)],

@@ -1,4 +1,4 @@
-//! Bringing back what an object was.
+//! Restoring an earlier state of an object.
 
 use std::collections::HashSet;
 use std::future::Future;
@@ -22,20 +22,20 @@ use crate::kernel::noun::Noun;
 use crate::kernel::work::Admitted;
 use crate::registry::{NounVisitor, visit};
 
-/// What a restoration came to.
+/// The result of a restoration.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Restored {
     /// The current version of the object.
     pub version: i64,
     /// Whether the object was changed.
     pub is_changed: bool,
-    /// The parts of the object that are not restored, for people.
+    /// The parts of the object that are not restored, as a message for users.
     pub not_restored: Option<String>,
 }
 
 impl Histories {
-    /// Makes an object what it was at a version, by the commands that lead there: each is decided as if somebody had
-    /// sent it, and what it breaks it breaks as usual.
+    /// Restores the state of an object at a version, by commands: each is decided as if a client had sent it, by the
+    /// same rules.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn restore(
         &self,
@@ -59,7 +59,8 @@ impl Histories {
         self.ids.next_id(scope.org(), IdKind::Object).await
     }
 
-    /// The folder or dashboard that had the uid at a version. Only what began it surely says its numeric id.
+    /// The folder or dashboard that had the uid at a version. Only the event that created it always contains its
+    /// numeric id.
     async fn born<A: Stream>(
         &self,
         subject: &Subject,
@@ -99,7 +100,7 @@ impl<'a> NounVisitor for Restore<'a> {
         let Self { histories, subject, version, position } = self;
         let Subject { scope, stream, of, .. } = subject;
         Box::pin(async move {
-            // It lasts as long as what the object was like is in memory.
+            // It is held as long as the past state is in memory.
             let admitted = &Admitted::default();
             let past = &histories.past::<A>(subject, version, admitted).await?;
             if past.image().map_err(Error::internal)? == NOTHING {

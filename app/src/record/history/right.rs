@@ -1,4 +1,4 @@
-//! Who may look at what a folder or dashboard was, and bring it back: who may do so with what it is today.
+//! The rights to read and restore the past of a folder or dashboard, which are those on its current version.
 
 use kymograph_domain::rights::resource_permission::{
     Grants, Resource, ResourceKind, ResourcePermission, ResourcePermissionCommand,
@@ -13,9 +13,9 @@ use crate::kernel::unit::Entity;
 use crate::{Scope, Unit};
 
 impl Histories {
-    /// Fails unless the actor may change a folder or dashboard, which looking at its history takes as well: what it said
-    /// before may have been said in a folder that was closed to those who may view it now. One that was deleted is there
-    /// for those only who administer all of them.
+    /// Fails unless the actor may change a folder or dashboard, which is also required to read its history: earlier
+    /// content may have been written in a folder that was closed to those who may view it now. A deleted object is only
+    /// for those who administer all content.
     pub(super) async fn require_edit(
         &self,
         scope: &Scope,
@@ -35,9 +35,9 @@ impl Histories {
         }
     }
 
-    /// The first version that the actor may look at. Rights on a folder or dashboard are rights on what has the uid now,
-    /// and what had it before may have been somebody else's, so that its history is for those only who administer
-    /// all of them.
+    /// The first version that the actor may read. Rights on a folder or dashboard apply to the object that has the uid
+    /// now. An earlier object with the uid may have belonged to somebody else, so its history is only for those who
+    /// administer all content.
     pub(super) async fn first(&self, scope: &Scope, of: &HistoryOf, stream: &StreamId) -> Result<i64> {
         let types = registry::beginnings(of.noun);
         if types.is_empty() || scope.administers_content() {
@@ -46,8 +46,8 @@ impl Histories {
         Ok(self.reader.find_last_of(scope, stream, types, i64::MAX).await?.unwrap_or(1))
     }
 
-    /// Fails unless the actor still may change a folder or dashboard that is there, now and when it is written: the past may have
-    /// taken long to read. Who does not administer all of them brings nothing back that was deleted meanwhile.
+    /// Fails unless the actor still may change an existing folder or dashboard, now and at commit: reading the past may
+    /// have taken long. Only those who administer all content may restore an object that was deleted meanwhile.
     pub(super) async fn require_edit_still<A: Stream>(
         &self,
         subject: &Subject,
@@ -68,8 +68,8 @@ impl Histories {
         self.authorization.rest_on_right(scope, unit, kind, &uid, permission)
     }
 
-    /// Fails if there is another folder or dashboard under the uid of the one that had it at a position: it would show what that
-    /// one said to those who may see this one.
+    /// Fails if another folder or dashboard now has the uid of the one that had it at a position: it would expose the
+    /// content of the old one to those who may see the new one.
     pub(super) async fn must_be_same<A: Stream>(
         &self,
         subject: &Subject,
@@ -90,8 +90,8 @@ impl Histories {
         Err(Error::new(ErrorKind::Taken, message))
     }
 
-    /// Fails if an object came back to a place into which the actor may put nothing, or to another one than it was in at a
-    /// position. One that was there before has left `left`.
+    /// Fails if an object would be restored to a place where the actor may create nothing, or to another one than it
+    /// was in at a position. `left` is its place before, if it existed.
     pub(super) async fn require_place<A: Stream>(
         &self,
         subject: &Subject,
@@ -113,15 +113,15 @@ impl Histories {
     }
 }
 
-/// What an object is as something that has permissions, if it is a folder or dashboard.
+/// The resource of an object, if it is a folder or dashboard.
 pub(crate) fn resource_of<A: Stream>(object: &A) -> Option<Resource> {
     let (uid, id) = object.guarded()?;
     Some(Resource { kind: ResourceKind::of_noun(A::TYPE)?, uid: uid.clone(), id })
 }
 
-/// The list of permissions with which something comes back that was created anew, under a new numeric id. Its old list
-/// does not come back, because who was granted something may have left since; an empty one does, lest what was closed
-/// come back open to everybody. What had no list has none.
+/// The access-control list of an object that was created anew under a new numeric id. Its old list is not restored,
+/// because grantees may have left since; an empty list is, to prevent a closed object from being open to everybody.
+/// `None` if it had no list.
 pub(super) async fn closed_list<A: Stream>(
     unit: &Unit<'_>,
     had: Option<&Resource>,
@@ -139,11 +139,11 @@ pub(super) async fn closed_list<A: Stream>(
     Ok(Some(list))
 }
 
-/// The folder that something is in; nothing for the root.
+/// The folder that an object is in; `None` for the root.
 #[derive(PartialEq)]
 pub(crate) struct Place(pub(crate) Option<Uid>);
 
-/// Where a folder or dashboard is. Everything else is in no folder.
+/// The place of a folder or dashboard; `None` for other objects.
 pub(crate) fn place_of<A: Stream>(object: &A) -> Option<Place> {
     object.place().map(|folder| Place(folder.cloned()))
 }

@@ -1,4 +1,4 @@
-//! Deciding what becomes of each object.
+//! Deciding the effect on each object.
 
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
@@ -25,7 +25,7 @@ use crate::record::history::{Place, place_of, resource_of};
 use crate::registry::{NounVisitor, visit};
 use crate::{Scope, Unit};
 
-/// How many bytes stand for the state of the objects.
+/// The number of bytes of the digest of the objects' states.
 const SEEN_BYTES: usize = 16;
 
 /// A decision on all objects of a task.
@@ -34,22 +34,22 @@ pub(super) struct Deciding<'a, 's> {
     pub(super) task: &'a Task,
     pub(super) scope: &'s Scope,
     pub(super) unit: Unit<'s>,
-    /// Whether this is only about what would happen.
+    /// Whether this is only a preview.
     pub(super) is_rehearsal: bool,
     pub(super) plan: UndoPlan,
-    /// The numeric ids of folders and dashboards by now, by kind and uid; `None` for those that are gone.
+    /// The current numeric ids of folders and dashboards, by kind and uid; `None` for deleted ones.
     pub(super) resources: HashMap<(ResourceKind, Uid), Option<i64>>,
-    /// Folders and dashboards that came back under a new numeric id.
+    /// Folders and dashboards that were restored under a new numeric id.
     pub(super) reborn: Vec<Reborn>,
-    /// The objects that came back.
+    /// The objects that were restored.
     pub(super) returned: HashSet<StreamId>,
-    /// The creations under the uids of folders, the newest first.
+    /// The creations with the uids of folders, the newest first.
     pub(super) births: HashMap<Uid, Vec<Birth>>,
-    /// The versions with which objects began: those that are there now, or that the request changed.
+    /// The versions at which objects began: the existing ones, or those that the request changed.
     pub(super) began: HashMap<StreamId, i64>,
-    /// Grantees that were looked up, and true for those that are there.
+    /// Grantees that were looked up, with true for those that exist.
     pub(super) grantees: HashMap<Grantee, bool>,
-    /// Folders that came back under a new numeric id.
+    /// Folders that were restored under a new numeric id.
     pub(super) folders_back: HashMap<Uid, Birth>,
     seen: Sha256,
 }
@@ -98,7 +98,7 @@ impl<'a, 's> Deciding<'a, 's> {
         }
     }
 
-    /// Decides on all objects: lists of permissions come last, because they name folders and members.
+    /// Decides on all objects: access-control lists come last, because they refer to folders and members.
     pub(super) async fn undo_all(&mut self) -> Result<()> {
         let task = self.task;
         let is_list = |object: &&Object| object.noun == ResourcePermission::TYPE;
@@ -112,7 +112,7 @@ impl<'a, 's> Deciding<'a, 's> {
         self.undo_lists(&lists).await
     }
 
-    /// Fails if this would write too much.
+    /// Fails if the undo would write too many events.
     pub(super) fn must_fit(&self) -> Result<()> {
         let events: usize = self.unit.appends.iter().map(|append| append.events.len()).sum();
         if i64::try_from(events).is_ok_and(|events| events > MAX_UNDONE_EVENTS) {
@@ -131,12 +131,12 @@ impl<'a, 's> Deciding<'a, 's> {
         Ok(self.unit.decided(self.plan))
     }
 
-    /// Notes the state that is decided on.
+    /// Adds the state that the decision depends on to the digest.
     pub(super) fn note<A: Stream>(&mut self, stream: &StreamId, entity: &Entity<A>) {
         self.seen.update(format!("{stream}:{};", entity.version()));
     }
 
-    /// Adds what becomes of an object. What is refused ends all, unless this is only about what would happen.
+    /// Adds the effect on an object. A refusal fails the undo, but a preview only reports it.
     pub(super) fn push(&mut self, step: UndoStep, refusal: Option<Error>) -> Result<()> {
         if let Some(error) = refusal {
             if !self.is_rehearsal {
@@ -198,7 +198,7 @@ impl<'a, 's> Deciding<'a, 's> {
         self.push(step, None)
     }
 
-    /// Says what becomes of an object.
+    /// Decides the effect on an object.
     async fn decide<A: Noun>(
         &mut self,
         object: &Object,
@@ -262,7 +262,7 @@ impl<'a, 's> Deciding<'a, 's> {
         }
     }
 
-    /// The commands that make an object what it was before the request.
+    /// The commands that restore the state of an object before the request.
     async fn commands_back_to<A: Stream>(
         &self,
         object: &Object,
@@ -273,7 +273,7 @@ impl<'a, 's> Deciding<'a, 's> {
     ) -> Result<Option<Vec<A::Command>>> {
         let owned;
         let events = if past.events.is_empty() {
-            // An object that was there all the time names its id in its first event only.
+            // The events of an object that existed all the time contain its id only in the first one.
             owned = self.read::<A>(object, object.last()).await?;
             &owned.events
         } else {
@@ -287,7 +287,7 @@ impl<'a, 's> Deciding<'a, 's> {
         })
     }
 
-    /// Ends what the request began. A folder must have nothing left in it.
+    /// Ends an object that the request created. A folder must be empty.
     async fn end_object<A: Stream>(&self, entity: &Entity<A>) -> Result<Decision<A::Command>> {
         let Some(command) = entity.ending() else {
             return Ok(Decision::unchanged("it does not exist any more"));
@@ -305,7 +305,7 @@ impl<'a, 's> Deciding<'a, 's> {
         Ok(Decision::Tell(Fate::Ended, vec![command]))
     }
 
-    /// Takes back what the request has given.
+    /// Revokes the grants of the request.
     async fn revoke<A: Stream>(&self, object: &Object, entity: &Entity<A>) -> Result<Decision<A::Command>> {
         let (mut commands, mut versions) = (Vec::new(), HashSet::new());
         for event in &object.events {
@@ -323,7 +323,7 @@ impl<'a, 's> Deciding<'a, 's> {
         Ok(Decision::Tell(Fate::Revoked, commands))
     }
 
-    /// The numeric id of what has to be created anew.
+    /// The numeric id of an object that has to be created anew.
     async fn new_id(&self, noun: &str, was_there: bool) -> Result<i64> {
         let is_numbered = registry::beginnings(noun).is_empty();
         if was_there || is_numbered || self.is_rehearsal {
@@ -332,7 +332,7 @@ impl<'a, 's> Deciding<'a, 's> {
         self.undos.ports.ids.next_id(self.scope.org(), IdKind::Object).await
     }
 
-    /// Tells an object what it takes, and whatever must follow from it.
+    /// Executes the commands on an object, and the effects that follow from them.
     async fn tell<A: Noun>(
         &mut self,
         object: &Object,
@@ -350,7 +350,7 @@ impl<'a, 's> Deciding<'a, 's> {
         entity.follow_return(&mut self.unit, self.scope, &self.undos.ports.endings).await
     }
 
-    /// Remembers what an object has become, for those that are decided on after it.
+    /// Records the new state of an object, for the decisions on later objects.
     fn remember<A: Stream>(
         &mut self,
         object: &Object,
@@ -372,18 +372,18 @@ impl<'a, 's> Deciding<'a, 's> {
         }
     }
 
-    /// Whether the next object will be named in the answer.
+    /// Whether the next object will be listed in the response.
     fn names_more(&self) -> bool {
         self.plan.steps.len() < super::MAX_LISTED_STEPS
     }
 
-    /// The name of an object, as long as it will be named at all.
+    /// The name of an object, if it will be listed.
     async fn name_of<A: Noun>(&self, object: &Object, state: &A) -> Result<String> {
         if self.names_more() { state.name_in(&self.unit, &object.key).await } else { Ok(String::new()) }
     }
 }
 
-/// A refusal that is about the object, to be told as such. What is about the server ends the request.
+/// Returns an error that concerns only the object, for its step. Errors of the server or the session fail the request.
 fn refused(error: Error) -> Result<Error> {
     use ErrorKind as K;
     match error.kind() {
@@ -392,7 +392,7 @@ fn refused(error: Error) -> Result<Error> {
     }
 }
 
-/// Objects of one noun that follow each other.
+/// Consecutive objects of one noun.
 struct UndoRun<'d, 'o, 'a, 's> {
     deciding: &'d mut Deciding<'a, 's>,
     objects: &'o [&'o Object],

@@ -1,4 +1,5 @@
-//! Bringing back lists of permissions: of what the request gave or took, and of what comes back under a new numeric id.
+//! Restoring access-control lists: those that the request changed, and those of objects that come back under a new
+//! numeric id.
 
 use std::collections::HashSet;
 
@@ -13,7 +14,7 @@ use crate::kernel::error::Result;
 use crate::kernel::noun::Noun;
 use crate::kernel::unit::Entity;
 
-/// A folder or dashboard that came back under a new numeric id.
+/// A folder or dashboard that was restored under a new numeric id.
 pub(super) struct Reborn {
     /// Its old identity.
     pub(super) had: Resource,
@@ -21,14 +22,14 @@ pub(super) struct Reborn {
     pub(super) now: Resource,
     /// Its stream.
     pub(super) stream: StreamId,
-    /// The first version of the request.
+    /// Its first version in the request.
     pub(super) version: i64,
     /// Whether it is at the root, where it has rights without a list.
     pub(super) is_root: bool,
 }
 
 impl Deciding<'_, '_> {
-    /// Brings back the lists that the request changed, and those of what came back.
+    /// Restores the lists that the request changed, and those of restored objects.
     pub(super) async fn undo_lists(&mut self, objects: &[&Object]) -> Result<()> {
         let reborn = std::mem::take(&mut self.reborn);
         let old_ids: Vec<_> = reborn.iter().map(|reborn| reborn.had.id).collect();
@@ -115,7 +116,7 @@ impl Deciding<'_, '_> {
         self.push(step, None)
     }
 
-    /// A list before the request: its resource, and its grants.
+    /// A list before the request: its resource and its grants.
     async fn past_list(&self, object: &Object) -> Result<(Option<Resource>, Grants)> {
         let past = self.past::<ResourcePermission>(object).await?;
         Ok((past.state.resource.clone(), past.state.grants.clone()))
@@ -126,8 +127,8 @@ impl Deciding<'_, '_> {
         Ok(resource.map(|_| grants))
     }
 
-    /// The default grants of an object at the root without a list, if somebody else created it who still is a member: without
-    /// them, whoever undoes would count as its creator.
+    /// The default grants of an object at the root without a list, if it was created by another actor, who is omitted
+    /// unless still a member: without them, the actor of the undo would count as the creator.
     async fn default_of(&self, reborn: &Reborn) -> Result<Option<Grants>> {
         let histories = &self.undos.ports.histories;
         let Some((noun, _)) = reborn.stream.as_str().split_once('-') else { return Ok(None) };
@@ -138,13 +139,13 @@ impl Deciding<'_, '_> {
         let entries = histories.list_entries(self.scope, &reborn.stream, began + 1, 1).await?;
         let is_other = |creator: &UserId| *creator != self.scope.actor().user_id && *creator > UserId::SERVER;
         let Some(entry) = entries.first().filter(|entry| is_other(&entry.actor_id)) else { return Ok(None) };
-        // A creator who has left since has lost its rights on it, even if it has come back.
+        // A creator who has left since has lost its rights on the object, even after coming back.
         let streams = self.undos.ports.grantees.streams_of(Grantee::User(entry.actor_id));
         let has_left = !histories.find_ended(self.scope, &streams, entry.position).await?.is_empty();
         Ok(Some(default_grants(reborn.now.kind, (!has_left).then_some(entry.actor_id))))
     }
 
-    /// Whether a folder or dashboard is there under the same numeric id.
+    /// Whether a folder or dashboard exists under the same numeric id.
     async fn exists(&self, resource: &Resource) -> Result<bool> {
         let Resource { kind, uid, id } = resource;
         if let Some(now) = self.resources.get(&(*kind, uid.clone())) {
@@ -154,7 +155,7 @@ impl Deciding<'_, '_> {
         Ok(loaded.is_some_and(|(now, _)| now == *id))
     }
 
-    /// Grants without those to whom who left, or came back since the request, and how many those are.
+    /// The grants without those to grantees who left, or came back, since the request, and the number of omitted ones.
     async fn still_valid(&mut self, grants: Grants) -> Result<(Grants, usize)> {
         let grantees = self.undos.ports.grantees.clone();
         let streams: Vec<_> = grants.keys().flat_map(|grantee| grantees.streams_of(*grantee)).collect();
@@ -175,7 +176,7 @@ impl Deciding<'_, '_> {
         Ok((valid, lost))
     }
 
-    /// True if a grantee is there. The same ones are granted something on many folders.
+    /// True if a grantee exists. Cached, because many folders have the same grantees.
     async fn is_grantee(&mut self, grantee: Grantee) -> Result<bool> {
         if let Some(is_there) = self.grantees.get(&grantee) {
             return Ok(*is_there);

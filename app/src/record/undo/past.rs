@@ -1,4 +1,4 @@
-//! The past of objects before the request, and the identity of those that have their uids now.
+//! The past of objects before the request, and the identity of the objects that have their uids now.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -17,13 +17,13 @@ use crate::kernel::unit::Entity;
 use crate::record::history::{Pasts, past, resource_of};
 
 impl Deciding<'_, '_> {
-    /// Reads with few statements what decisions on objects of one type need beside their states.
+    /// Reads with few statements the data, in addition to their states, that decisions on objects of one type need.
     pub(super) async fn read_ahead<A: Stream>(
         &mut self,
         objects: &[&Object],
         entities: &[Entity<A>],
     ) -> Result<()> {
-        // Nobody else has to wait for a large answer meanwhile: this one is small.
+        // The response is small: releases the turn for a large one, which others may wait for.
         answer::give_back();
         let (mut began, mut pasts) = (Vec::new(), Vec::new());
         for (object, entity) in objects.iter().zip(entities) {
@@ -57,7 +57,7 @@ impl Deciding<'_, '_> {
         self.task.leave(room);
         for object in objects {
             if let Some(past) = read.remove(&object.stream) {
-                // It is the same as the one that it has, if it has one by now.
+                // It equals the existing past, if it was read in the meantime.
                 drop(object.past.set(Arc::new(past)));
             }
         }
@@ -89,7 +89,7 @@ impl Deciding<'_, '_> {
         Ok(past)
     }
 
-    /// True if another object has the uid than the one that the request changed.
+    /// True if the uid belongs to another object than the one that the request changed.
     pub(super) async fn is_another<A: Stream>(
         &mut self,
         object: &Object,
@@ -110,7 +110,8 @@ impl Deciding<'_, '_> {
         Ok(self.same_folder(&uid, after).await?.is_none())
     }
 
-    /// True if an object that the request changed has ended since, and what has its key now was given other rights.
+    /// True if an object that the request changed has ended since, and the object with its key now was given other
+    /// rights.
     pub(super) async fn has_come_back<A: Noun>(&self, object: &Object) -> Result<bool> {
         if !A::HAS_RIGHTS {
             return Ok(false);
@@ -119,7 +120,8 @@ impl Deciding<'_, '_> {
         Ok(!reader.find_ended(self.scope, stream, object.position()).await?.is_empty())
     }
 
-    /// The folder or dashboard that an object was when the request changed it. Its state may say what had its uid since.
+    /// The folder or dashboard that an object was when the request changed it. Its current state may be that of a later
+    /// object with its uid.
     pub(super) async fn had<A: Stream>(
         &self,
         object: &Object,

@@ -1,4 +1,4 @@
-//! The place to which objects come back, and who comes back with them.
+//! The place to which objects are restored, and the objects that are restored with them.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -21,7 +21,7 @@ use crate::record::history::{Place, place_of, without_ended};
 use crate::registry::{NounVisitor, visit};
 
 impl Deciding<'_, '_> {
-    /// Takes out of commands what refers to others that have ended since the request, and returns how many they are.
+    /// Removes from commands the references to objects that have ended since the request, and returns their number.
     pub(super) async fn without_ended<A: Stream>(
         &self,
         object: &Entity<A>,
@@ -32,7 +32,7 @@ impl Deciding<'_, '_> {
         without_ended(reader, self.scope, &**object, commands, since, &self.returned).await
     }
 
-    /// Fails if an object has come to refer to others that are not there.
+    /// Fails if an object would refer to others that do not exist.
     pub(super) async fn check_references<A: Stream>(&self, had: &[StreamId], now: &A) -> Result<()> {
         let is_new = |stream: &StreamId| !had.contains(stream) && !self.returned.contains(stream);
         for stream in now.references().into_iter().filter(is_new) {
@@ -48,8 +48,8 @@ impl Deciding<'_, '_> {
         Ok(())
     }
 
-    /// True if undoing the request puts an object back to where it was: the request has moved it, and nobody has since. All else
-    /// stays where it is, lest it be open to others there.
+    /// True if undoing the request moves an object back: the request moved it, and it has not been moved since. Any
+    /// other object stays where it is, to prevent it from being open to others elsewhere.
     pub(super) async fn goes_back<A: Stream>(&self, object: &Object, now: &A, then: &A) -> Result<bool> {
         let (now, then) = (place_of(now), place_of(then));
         if now == then {
@@ -59,8 +59,8 @@ impl Deciding<'_, '_> {
         Ok(place_of(&after) == now)
     }
 
-    /// Fails unless the folder in which something comes to be is there, and the one that it was in before the request, unless
-    /// it is where it was all the time.
+    /// Fails unless the folder that an object is restored to exists, and is the same that it was in before the request;
+    /// the latter is not checked if the object does not move.
     pub(super) async fn check_place<A: Stream>(
         &mut self,
         object: &Object,
@@ -96,7 +96,7 @@ impl Deciding<'_, '_> {
         Ok(())
     }
 
-    /// The numeric id that a folder has now, if it is the one that had its uid before a position.
+    /// The current numeric id of a folder, if it is the one that had its uid before a position.
     pub(super) async fn same_folder(&mut self, uid: &Uid, position: i64) -> Result<Option<i64>> {
         if !self.births.contains_key(uid) {
             let mut births = self.undos.ports.folders.list_births(self.scope, uid).await?;
@@ -106,7 +106,7 @@ impl Deciding<'_, '_> {
         Ok(self.births.get(uid).and_then(|births| folder::same_folder(births, position)))
     }
 
-    /// Remembers that a folder or dashboard came back under a new numeric id.
+    /// Records that a folder or dashboard was restored under a new numeric id.
     pub(super) fn remember_reborn(&mut self, reborn: Reborn) {
         let Reborn { had, now, .. } = &reborn;
         if now.kind == ResourceKind::Folder {
@@ -118,13 +118,13 @@ impl Deciding<'_, '_> {
     }
 }
 
-/// Commands for an object that stays in its folder.
+/// The commands without those that move the object.
 pub(super) fn without_moves<A: Stream>(mut commands: Vec<A::Command>) -> Vec<A::Command> {
     commands.retain(|command| !A::is_move(command));
     commands
 }
 
-/// Finds out whether the object of a stream is there.
+/// Checks whether the object of a stream exists.
 struct IsThere<'a, 's> {
     unit: &'a Unit<'s>,
     stream: &'a StreamId,

@@ -1,4 +1,4 @@
-//! The effects of undoing, object by object.
+//! The effects of an undo, object by object.
 
 use kymograph_domain::StreamId;
 use serde::{Deserialize, Serialize};
@@ -9,19 +9,19 @@ use super::{LaterChanges, MAX_LISTED_STEPS};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Fate {
-    /// It comes back.
+    /// It is restored.
     Restored,
-    /// It is made what it was before.
+    /// It is reverted to its state before.
     Reverted,
-    /// It is ended: what was created is deleted.
+    /// It is ended: an object that was created is deleted.
     Ended,
-    /// Something of it is taken back.
+    /// A grant is revoked.
     Revoked,
-    /// It stays, because it is what it was before already.
+    /// It is unchanged, because it already is in its state before.
     Unchanged,
-    /// It stays, because this cannot be undone.
+    /// It is unchanged, because this cannot be undone.
     Impossible,
-    /// A rule or a lack of rights is in the way, and so in the way of all.
+    /// A rule or missing rights prevent the undo of this object, and so of all.
     Refused,
 }
 
@@ -48,15 +48,15 @@ pub struct UndoStep {
     pub noun: String,
     /// Its key: a uid or an id.
     pub key: String,
-    /// Its name, empty if it has none.
+    /// Its name; empty if it has none.
     pub name: String,
     /// Its fate.
     pub fate: Fate,
-    /// Why, or what else there is to know.
+    /// The reason, or further details.
     pub detail: String,
-    /// Whether changes that came later go too.
+    /// Whether later changes are undone with it.
     pub(super) takes_later: bool,
-    /// The changes that go too, in a preview.
+    /// The later changes that are undone with it, in a preview.
     #[serde(skip)]
     pub later: LaterChanges,
 }
@@ -66,7 +66,7 @@ impl UndoStep {
         StreamId::from_stored(format!("{}-{}", self.noun, self.key))
     }
 
-    /// The object in words.
+    /// The object as a phrase.
     #[must_use]
     pub fn what(&self) -> String {
         let noun = match self.noun.as_str() {
@@ -81,7 +81,7 @@ impl UndoStep {
         }
     }
 
-    /// All of it in words.
+    /// The step as a sentence.
     #[must_use]
     pub fn text(&self) -> String {
         let what = self.what();
@@ -105,24 +105,24 @@ impl UndoStep {
 pub struct UndoPlan {
     /// The correlation id of the request.
     pub correlation_id: String,
-    /// The effect on each object, as far as there is room.
+    /// The effect on each object, up to the maximum number.
     pub steps: Vec<UndoStep>,
     /// The number of objects.
     pub count: usize,
     /// The number of objects that change.
     pub changed: usize,
-    /// Stands for the state of all objects that this was decided on.
+    /// A digest of the state of all objects that the plan was decided on.
     pub seen: String,
     first_impossible: Option<String>,
 }
 
 impl UndoPlan {
-    /// A plan for what a correlation id connects, without any object yet.
+    /// A plan for the requests with a correlation id, without any object yet.
     pub(super) fn of(correlation_id: &str) -> Self {
         Self { correlation_id: correlation_id.to_owned(), ..Self::default() }
     }
 
-    /// Adds what becomes of an object. What stands in the way is named first, because it decides on all.
+    /// Adds the effect on an object. A refusal is listed even if the list is full, because it decides on all.
     pub(super) fn push(&mut self, step: UndoStep) {
         self.count += 1;
         match step.fate {
@@ -141,12 +141,12 @@ impl UndoPlan {
         }
     }
 
-    /// Why nothing at all can be undone.
+    /// The reason why nothing can be undone.
     pub(super) fn impossible(&self) -> Option<&str> {
         self.first_impossible.as_deref().filter(|_| self.changed == 0)
     }
 
-    /// Whether something is in the way.
+    /// Whether an object is refused.
     #[must_use]
     pub fn is_refused(&self) -> bool {
         self.steps.iter().any(|step| step.fate == Fate::Refused)

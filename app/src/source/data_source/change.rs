@@ -24,7 +24,7 @@ pub(super) type SecretValues = BTreeMap<String, Option<String>>;
 /// A data source to create.
 #[derive(Clone, Debug)]
 pub struct NewDataSource {
-    /// The uid; `None` has one generated.
+    /// The uid; `None` to generate one.
     pub uid: Option<String>,
     /// Its settings.
     pub content: DataSourceContent,
@@ -32,16 +32,16 @@ pub struct NewDataSource {
     pub secrets: SecretValues,
 }
 
-/// Other settings for a data source.
+/// New settings for a data source.
 #[derive(Clone, Debug)]
 pub struct DataSourceChange {
-    /// The uid that the client has for it, which cannot be changed.
+    /// The uid that the client sent, which cannot be changed.
     pub uid: Option<String>,
     /// The settings.
     pub content: DataSourceContent,
-    /// The secrets that change; those that are not named stay.
+    /// The secrets that change; secrets that are not named are kept.
     pub secrets: SecretValues,
-    /// The version the client has seen; `None` overwrites whatever is there.
+    /// The version the client has seen; `None` overwrites any version.
     pub expected_version: Option<i64>,
 }
 
@@ -74,7 +74,7 @@ impl DataSources {
             .await
     }
 
-    /// Gives a data source other settings.
+    /// Replaces the settings of a data source.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn update_data_source(
         &self,
@@ -121,7 +121,7 @@ impl DataSources {
             .await
     }
 
-    /// A data source that is there, on which the actor has a permission now and when the unit is written.
+    /// An existing data source, on which the actor has a permission now and at commit.
     async fn load(
         &self,
         scope: &Scope,
@@ -138,7 +138,7 @@ impl DataSources {
         Ok(source)
     }
 
-    /// Has the data source that is the default be that no more, in the same commit as another one becomes it.
+    /// Unsets the default data source, in the same commit that makes another one the default.
     async fn clear_default(&self, scope: &Scope, unit: &mut Unit<'_>, next: &Uid) -> Result<()> {
         let default = self.reader.find_default(scope).await?.filter(|uid| uid != next);
         unit.rest_on(self.reader.is_only_default(scope.org(), default.as_ref()));

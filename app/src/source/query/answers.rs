@@ -1,4 +1,4 @@
-//! The answers to the queries of a request: those of sources, and what expressions make of them.
+//! The answers to the queries of a request: the results of sources and of expressions.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::source::room::AnswerShare;
 
 /// The results of the queries of a request by their `refId`.
 pub struct QueryAnswers {
-    /// The results of sources, which other requests may have as well.
+    /// The results of sources, which can be shared with other requests.
     asked: Vec<Arc<Answered>>,
     /// The results of expressions.
     made: QueryResults,
@@ -24,18 +24,18 @@ pub struct QueryAnswers {
     share: AnswerShare,
 }
 
-/// An answer as it is sent.
+/// Serialized answers.
 pub struct WrittenAnswers {
     /// The text.
     pub text: Vec<u8>,
     /// Whether a query failed.
     pub has_failed: bool,
-    /// The memory of the text, to be kept as long as it is there.
+    /// The memory of the text, held as long as the text.
     pub share: AnswerShare,
 }
 
 impl QueryAnswers {
-    /// Evaluates expressions, on the threads for work that takes long: how long it takes shows in none of its inputs.
+    /// Evaluates expressions, on the threads for expensive work: their inputs do not reveal how long it takes.
     pub(super) async fn work_out(
         asked: Vec<Arc<Answered>>,
         plan: Plan,
@@ -60,13 +60,13 @@ impl QueryAnswers {
         Ok(answers)
     }
 
-    /// The frames of a query to a source that has not failed.
+    /// The frames of a query to a source, unless it failed.
     fn source(&self, name: &str) -> Option<&[Frame]> {
         let result = self.asked.iter().find_map(|answered| answered.results.get(name));
         result?.as_deref().ok()
     }
 
-    /// The results that are shown, by `refId`.
+    /// The results that are not hidden, by `refId`.
     #[must_use]
     pub fn results(&self) -> BTreeMap<&str, &QueryResult> {
         let asked = self.asked.iter().flat_map(|answered| &answered.results);
@@ -74,7 +74,7 @@ impl QueryAnswers {
         shown.chain(&self.made).map(|(name, result)| (name.as_str(), result)).collect()
     }
 
-    /// Writes the answers into so many bytes at most, `expected` if that turns out to be enough.
+    /// Writes the answers into `expected` bytes, or into more if that is not enough.
     pub(super) async fn write(
         self,
         workers: &Workers,
@@ -86,7 +86,7 @@ impl QueryAnswers {
         let (answers, write, mut room) = (Arc::new(self), Arc::new(write), 0);
         let text = loop {
             let wanted = if room == 0 { expected } else { room };
-            // If there is no more memory for it, the answer is too large.
+            // Without more memory the answer is too large.
             answers.share.take(wanted).await?;
             room += wanted;
             let (answers, write) = (answers.clone(), write.clone());

@@ -1,4 +1,4 @@
-//! A circuit for each data source: one that is dead keeps few places, and soon none.
+//! A circuit breaker for each data source: a dead source occupies few call slots, and soon none.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,13 +10,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::kernel::work::MAX_WAIT;
 use crate::source::backend::{ErrorOrigin, QueryError, SourceSettings};
 
-/// How many calls of one source are under way at a time.
+/// The maximum number of concurrent calls of one source.
 pub(crate) const MAX_CALLS_OF_SOURCE: usize = 6;
-/// How often in a row a source is not reached until it is no longer tried.
+/// The number of consecutive failures to reach a source after which calls are suspended.
 const MAX_FAILURES: u32 = 3;
-/// How long it is not tried then.
+/// How long calls are suspended.
 const OPEN_FOR: Duration = Duration::from_secs(10);
-/// How many circuits are kept, and for how long one that is not used.
+/// The maximum number of cached circuits, and how long an unused one is cached.
 const MAX_CIRCUITS: u64 = 10_000;
 const IDLE_FOR: Duration = Duration::from_secs(300);
 
@@ -36,7 +36,7 @@ impl Circuits {
     }
 }
 
-/// Whether a source is worth a call.
+/// The circuit of a source: its call slots and its recent failures.
 pub(super) struct Circuit {
     turns: Arc<Semaphore>,
     state: Mutex<State>,
@@ -54,20 +54,20 @@ impl Default for Circuit {
     }
 }
 
-/// A place among the calls of a source, which ends when it is dropped.
+/// A call slot of a source, released on drop.
 pub(super) struct Entered {
     circuit: Arc<Circuit>,
     _turn: OwnedSemaphorePermit,
 }
 
 impl Circuit {
-    /// Waits for a place among the calls of the source, if it is worth one.
+    /// Waits for a call slot of the source; fails while its calls are suspended.
     pub(super) async fn enter(self: &Arc<Self>, name: &str) -> Result<Entered, QueryError> {
         self.must_be_closed(name)?;
         let turn = tokio::time::timeout(MAX_WAIT, self.turns.clone().acquire_owned()).await;
         let busy = || QueryError::downstream(504, format!("{name}: too many calls are under way"));
         let turn = turn.map_err(|_| busy())?.map_err(|_| busy())?;
-        // Those before may have found out meanwhile.
+        // Earlier calls may have suspended the source meanwhile.
         self.must_be_closed(name)?;
         Ok(Entered { circuit: self.clone(), _turn: turn })
     }
@@ -101,7 +101,7 @@ impl Circuit {
 }
 
 impl Entered {
-    /// Notes how a call ended. A source that answers with an error is reached.
+    /// Records the outcome of a call. A source that responds with an error counts as reached.
     pub(super) fn note(&self, error: Option<&QueryError>) {
         self.circuit.note(error.is_none_or(|error| error.origin != ErrorOrigin::Network));
     }

@@ -1,4 +1,4 @@
-//! One call for the same queries that are asked at the same time.
+//! One call for identical queries that are sent at the same time.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,10 +10,10 @@ use sha2::{Digest, Sha256};
 use crate::source::backend::{Query, QueryResults, SourceContext};
 use crate::source::room::AnswerShare;
 
-/// What tells calls apart.
+/// The key of a call, equal for identical calls.
 pub(super) type FlightKey = [u8; 32];
 
-/// The results of a call, which several requests can have.
+/// The results of a call, which several requests can share.
 pub(super) struct Answered {
     pub(super) results: QueryResults,
     /// The memory of the results.
@@ -23,15 +23,15 @@ pub(super) struct Answered {
 type Answers = Arc<Answered>;
 type Call = BoxFuture<'static, Answers>;
 
-/// How many calls there are until those that have ended are looked for.
+/// The number of calls from which ended ones are removed.
 const TIDY_AT: usize = 256;
 
-/// The calls that are under way. Each ends when nobody waits for it any more.
+/// The running calls. Each is cancelled when no request waits for it any more.
 #[derive(Default)]
 pub(super) struct Flights(Mutex<HashMap<FlightKey, WeakShared<Call>>>);
 
 impl Flights {
-    /// Waits for the call of the same key that is under way, or makes this one.
+    /// Waits for the running call with the same key, or runs this one.
     pub(super) async fn join(
         &self,
         key: FlightKey,
@@ -42,7 +42,7 @@ impl Flights {
 
     fn shared(&self, key: FlightKey, call: impl Future<Output = Answered> + Send + 'static) -> Shared<Call> {
         let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // One that has ended answered an earlier question: data has come in since.
+        // A call that has ended has an earlier result: new data may have arrived since.
         let under_way = flights.get(&key).and_then(WeakShared::upgrade).filter(|call| call.peek().is_none());
         if let Some(call) = under_way {
             return call;
@@ -58,7 +58,8 @@ impl Flights {
     }
 }
 
-/// The key of a call: whoever may ask the source gets the same answer, unless it is told who asks, or their credentials.
+/// The key of a call: all who may query the source get the same results, unless the caller or their credentials are
+/// disclosed to it.
 pub(super) fn key(context: &SourceContext, queries: &[Query]) -> FlightKey {
     let mut hash = Sha256::new();
     let mut add = |bytes: &[u8]| {
@@ -79,7 +80,7 @@ pub(super) fn key(context: &SourceContext, queries: &[Query]) -> FlightKey {
             add(&number.to_le_bytes());
         }
         add(query.ref_id.as_bytes());
-        // What was read as JSON can be written as JSON.
+        // A value that was parsed from JSON can be serialized.
         add(&serde_json::to_vec(&*query.model).unwrap_or_default());
     }
     hash.finalize().into()

@@ -12,13 +12,13 @@ use crate::kernel::error::{Error, Result};
 use crate::source::backend::{Query, TimeRange};
 use crate::source::data_source::{DataSourceKey, DataSourceView};
 
-/// The most queries of a request.
+/// The maximum number of queries in a request.
 pub const MAX_QUERIES: usize = 100;
 
 const DEFAULT_REF_ID: &str = "A";
 const DEFAULT_MAX_DATA_POINTS: i64 = 100;
 const DEFAULT_INTERVAL_MS: i64 = 1000;
-/// The most points of a series that a client gets, whatever it asks for.
+/// The maximum number of points of a series, even if a client requests more.
 const MAX_DATA_POINTS: i64 = 50_000;
 
 /// The data source that a query names.
@@ -45,9 +45,9 @@ impl SourceName {
     }
 }
 
-/// A query that was read.
+/// A parsed query.
 pub(super) struct Parsed {
-    /// The source to ask; `None` for an expression.
+    /// The source to query; `None` for an expression.
     pub(super) source: Option<SourceName>,
     pub(super) query: Query,
 }
@@ -60,7 +60,7 @@ pub(super) fn parse(new: NewQueries, now: Timestamp) -> Result<Vec<Parsed>> {
     if new.queries.len() > MAX_QUERIES {
         return Err(Error::invalid(format!("a request has at most {MAX_QUERIES} queries")));
     }
-    // Panels that ask at the same time for the last hour mean the same hour.
+    // Panels that request the last hour at the same time get the same hour.
     let now_ms = now.0 / 1_000_000 * 1000;
     let NewQueries { from, to, queries, .. } = new;
     queries.into_iter().map(|model| parse_query((&from, &to), model, now_ms)).collect()
@@ -107,7 +107,7 @@ fn source_of(model: &Map<String, Value>) -> Result<SourceName> {
     })
 }
 
-/// A whole number, which some clients send as `100.0`.
+/// An integer, which some clients send as `100.0`.
 fn number_of(value: Option<&Value>) -> Option<i64> {
     let value = value?;
     #[allow(clippy::cast_possible_truncation, reason = "what does not fit is as large as can be")]

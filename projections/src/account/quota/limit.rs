@@ -1,8 +1,8 @@
-//! The limits that the settings of a server put on what is created.
+//! The limits that the settings of a server set on the number of objects.
 //!
-//! Counting and looking at the limit is one statement, so that a limit costs nothing where there is one and nothing
-//! where there is none. The row that it changes is locked until the end of the transaction, so of two transactions the
-//! second sees what the first has counted, whatever server it is of. What has been there before a limit was set stays.
+//! Counting and checking the limit is one statement, so that a limit costs nothing, set or not. The row that it changes
+//! is locked until the end of the transaction, so of two transactions the second sees the count of the first, on
+//! whichever server they run. Objects that existed before a limit was set are kept.
 
 use kymograph_app::account::quota::QuotaLimits;
 use kymograph_domain::account::quota::{Quota, QuotaTarget};
@@ -13,7 +13,7 @@ use crate::kernel::sql::{Text, check};
 use crate::kernel::statement::{OnFailure, Statements};
 use crate::params;
 
-/// The limits; without any, things are only counted.
+/// The limits; without any, objects are only counted.
 pub(super) struct Limits(pub(super) Option<QuotaLimits>);
 
 const ADD: &str = "UPDATE quotas SET used = used + $3 WHERE owner_org_id = $1 AND target = $2";
@@ -25,7 +25,7 @@ static ADD_WITHIN: Text = Text::new(|| {
         check("max < 0 OR used <= max")
     )
 });
-/// The rows of the server are made by whatever is counted first.
+/// The rows of the server are created by the first count.
 const ADD_TO_SERVER: &str = "INSERT INTO quotas (owner_org_id, target, used) VALUES (0, $1, 1)
     ON CONFLICT (owner_org_id, target) DO UPDATE SET used = quotas.used + 1";
 static ADD_TO_SERVER_WITHIN: Text = Text::new(|| {
@@ -37,12 +37,12 @@ static ADD_TO_SERVER_WITHIN: Text = Text::new(|| {
         check("used <= $2")
     )
 });
-/// Orgs do not wait for each other, so a sum over them is only right for who is alone. Locking and adding up are two
-/// statements, because a statement does not see what was committed while it waited.
+/// Orgs do not wait for each other, so a sum over them is only correct under an exclusive lock. Locking and summing are
+/// two statements, because a statement does not see what was committed while it waited.
 pub(super) const LOCK_TOTAL: &str = "SELECT pg_advisory_xact_lock(hashtextextended('kymograph/quotas', 0))";
 static CHECK_TOTAL: Text =
     Text::new(|| format!("{} FROM quotas WHERE target = $1", check("coalesce(sum(used), 0)::bigint <= $2")));
-/// A user can be made a member of two orgs at once.
+/// A user can be added to two orgs at once.
 const LOCK_USER: &str = "SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE";
 static CHECK_ORGS: Text = Text::new(|| {
     let check = check(
@@ -58,7 +58,7 @@ static CHECK_ORGS: Text = Text::new(|| {
 const BROKEN: OnFailure = OnFailure::Broken(Quota::KEPT);
 
 impl Limits {
-    /// Counts more things of an org.
+    /// Counts additional objects of an org.
     pub(super) fn add(&self, org: OrgId, target: QuotaTarget, count: i64, statements: &mut Statements) {
         let name = target.as_str();
         let Some(limits) = &self.0 else { return statements.write(ADD, params![org.0, name, count]) };
@@ -85,7 +85,7 @@ impl Limits {
         }
     }
 
-    /// Sees to it that a user who becomes a member may be one of so many orgs.
+    /// Checks that a new member does not exceed the maximum number of orgs of a user.
     pub(super) fn check_orgs_of(&self, user: UserId, statements: &mut Statements) {
         if let Some(limits) = &self.0 {
             statements.check_last(LOCK_USER, params![user.0], OnFailure::Fault);

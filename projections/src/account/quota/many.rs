@@ -1,5 +1,5 @@
-//! Many events at once: folders and dashboards that come or go are counted together, because each count is a row, of which
-//! every change leaves a version behind that the next change in the same transaction has to pass.
+//! Counts for many events at once: created or deleted folders and dashboards are counted together. Each count is a row,
+//! of which every update leaves a version behind that the next update in the same transaction has to skip.
 
 use std::collections::BTreeSet;
 
@@ -12,13 +12,13 @@ use crate::kernel::projector::{Gathered, Recorded};
 use crate::kernel::statement::Statements;
 use crate::params;
 
-/// Objects of one kind that came, or that went, and are yet to be counted.
+/// Objects of one kind that were all created, or all deleted, and are not counted yet.
 pub(super) struct Many<'a> {
     limits: &'a Limits,
     org: OrgId,
-    /// How many more there are, or how many fewer.
+    /// The change of the count, positive or negative.
     sum: Option<Counted>,
-    /// The dashboards whose stars went with them, each of them once.
+    /// The dashboards that were deleted with their stars, without duplicates.
     starless: BTreeSet<&'a str>,
 }
 
@@ -29,7 +29,8 @@ impl<'a> Many<'a> {
 }
 
 impl<'a> Gathered<'a> for Many<'a> {
-    /// Counts what an event brings or takes away. What goes is not set off against what came: that might have broken a limit.
+    /// Counts the objects that an event adds or removes. Additions and removals are not offset against each other: the
+    /// additions might have exceeded a limit in between.
     fn take(&mut self, recorded: &Recorded<'a>) -> bool {
         let Some(counted) = recorded.event.counted() else { return false };
         if counted.change != 0 {

@@ -1,4 +1,4 @@
-//! Whether an org may have as much as somebody brings from elsewhere, all at once.
+//! Checks whether an import fits into the limits of an org.
 
 use std::collections::BTreeMap;
 
@@ -15,8 +15,8 @@ const OF_ORG: &str =
     "SELECT used, coalesce(max, $3) AS max FROM quotas WHERE owner_org_id = $1 AND target = $2";
 const OF_ALL: &str = "SELECT coalesce(sum(used), 0)::bigint FROM quotas WHERE target = $1";
 
-/// Fails unless an org may have so many more of each target. What has been counted in the transaction of the client is
-/// there already, and keeps others out until it ends.
+/// Fails unless an org may have so many more of each target. The counts of the client's transaction are included, and
+/// block other transactions until it ends.
 pub async fn must_have_room(
     client: &impl GenericClient,
     limits: &QuotaLimits,

@@ -1,4 +1,4 @@
-//! What is needed to identify a service account at each request.
+//! The data that identifies a service account at each request.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use tokio_postgres::Row;
 use crate::kernel::database::Database;
 use crate::kernel::text::{optional_timestamp_column, role_column};
 
-/// Keeps whose a token is, and tells what its account may do.
+/// Keeps the owners of tokens, and reads the rights of their accounts.
 pub struct PgTokenReader {
     database: Database,
 }
@@ -74,7 +74,7 @@ impl TokenReader for PgTokenReader {
     }
 
     async fn touch_token(&self, owner: &TokenOwner, now: Timestamp) -> Result<()> {
-        // The lock keeps the token from being deleted meanwhile, which would leave the row behind.
+        // The lock prevents the token from being deleted meanwhile, which would leave the row behind.
         let sql = "INSERT INTO service_account_token_seen (org_id, token_id, service_account_id, seen)
             SELECT org_id, id, service_account_id, $4 FROM service_account_tokens
             WHERE org_id = $1 AND id = $2 AND service_account_id = $3 FOR KEY SHARE

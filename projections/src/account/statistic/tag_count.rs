@@ -1,4 +1,4 @@
-//! How many tags each org has.
+//! The number of tags of each org.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,17 +12,17 @@ use kymograph_domain::{OrgId, StreamId, Timestamp};
 
 use crate::kernel::database::Database;
 
-/// How many orgs are looked at at once.
+/// The number of orgs that are counted concurrently.
 const CONCURRENCY: usize = 4;
-/// An org with more dashboards than this is not counted while somebody waits, but for the first time.
+/// An org with more dashboards than this is counted in the background, except for the first time.
 const MANY_DASHBOARDS: i64 = 5_000;
-/// After how many seconds such an org is counted again, if it has changed.
+/// The minimum number of seconds before such an org is counted again, if it has changed.
 const RECOUNT_SECONDS: i64 = 60;
 
 /// Counts the tags of orgs, each again only after it has changed.
 ///
-/// All else is counted as it changes. Which tags a change took away could only be told by looking at all dashboards of
-/// the org, which would cost each save more than this costs who wants to know.
+/// All other counts are updated with each change. The tags that a change removes could only be determined from all
+/// dashboards of the org, which would cost each save more than counting costs each reader.
 pub(super) struct TagCounter {
     database: Database,
     counts: Arc<TagCounts>,
@@ -30,14 +30,14 @@ pub(super) struct TagCounter {
 
 /// The counts of orgs.
 pub struct TagCounts {
-    /// Those that hold.
+    /// The valid counts.
     current: ReadCache<OrgId, i64>,
-    /// Those that held when they were counted.
+    /// The latest counts, valid or not, with their times.
     last: Mutex<HashMap<OrgId, (i64, Timestamp)>>,
 }
 
 impl TagCounts {
-    /// Counts that are told of changes by this feed.
+    /// Counts that are invalidated by this feed.
     #[must_use]
     pub fn new(feed: &Arc<FeedHealth>) -> Self {
         let current = ReadCache::with_entries(100_000).while_live(feed);
@@ -71,7 +71,7 @@ impl TagCounter {
         Self { database, counts }
     }
 
-    /// The tags of all orgs, each org's counted for themselves.
+    /// The total number of tags of all orgs; a tag counts once in each org.
     pub(super) async fn count_all(self: &Arc<Self>, now: Timestamp) -> Result<i64> {
         let sql = "SELECT owner_org_id, used FROM quotas WHERE target = 'dashboard' AND used > 0";
         let orgs = self.database.read_global(sql, &[]).await?;
@@ -89,7 +89,7 @@ impl TagCounter {
             return self.recount(org, now).await;
         };
         if counted.plus_seconds(RECOUNT_SECONDS) <= now {
-            // Whoever asks meanwhile gets the old number and starts no second count.
+            // Concurrent requests get the old number and start no second count.
             self.counts.keep(org, tags, now);
             let counter = self.clone();
             tokio::spawn(async move {

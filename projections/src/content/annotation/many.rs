@@ -50,7 +50,7 @@ static COUNT: ManyRows = ManyRows {
     texts: Texts::new(),
 };
 
-/// Annotations of one org that are yet to be written: either new ones, or such that are to be deleted.
+/// Annotations of one org that are not written yet: either all new, or all deleted.
 #[derive(Default)]
 pub(super) struct Many<'a> {
     org: i64,
@@ -59,7 +59,7 @@ pub(super) struct Many<'a> {
 }
 
 impl<'a> Gathered<'a> for Many<'a> {
-    /// Takes an annotation that is created after others that are, or deleted after others that are.
+    /// Takes an annotation if all annotations taken so far are created, or all deleted, like this one.
     fn take(&mut self, recorded: &Recorded<'a>) -> bool {
         match recorded.event.of::<AnnotationEvent>() {
             Some(AnnotationEvent::Created(created)) if self.deleted.is_empty() => {
@@ -121,7 +121,7 @@ fn write_created(org: i64, created: &[(&AnnotationCreated, OffsetDateTime)], sta
     }
 }
 
-/// Writes what annotations are found by, each with its id and the dashboard it is on.
+/// Writes the terms by which annotations are found, each with the id and the dashboard of its annotation.
 pub(super) fn write_terms(
     org: i64,
     annotations: &[(i64, i64, &AnnotationContent)],
@@ -140,7 +140,7 @@ pub(super) fn write_terms(
     }
 }
 
-/// How many annotations more have a tag on a dashboard. The empty tag counts them all.
+/// The increase of the number of annotations with a tag on a dashboard. The empty tag counts all of them.
 #[derive(Default)]
 pub(super) struct Counts<'a>(BTreeMap<(&'a str, i64), i64>);
 

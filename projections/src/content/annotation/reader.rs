@@ -22,24 +22,24 @@ use crate::kernel::text::{
 use crate::rights::resource_permission::AllowedContents;
 use crate::rights::resource_permission::allowed::{Allowed, AllowedParams};
 
-/// Of some terms the one that the fewest annotations have, of which so many are counted.
+/// The rarest of some terms; at most 1000 annotations of each are counted.
 const RAREST: &str = "SELECT wanted.term FROM unnest($2::text[]) AS wanted (term) CROSS JOIN LATERAL (
         SELECT count(*) AS found FROM (
             SELECT FROM annotation_terms t WHERE t.org_id = $1 AND t.term = wanted.term LIMIT 1000) AS some_of_them) AS counted
     ORDER BY counted.found LIMIT 1";
 
-/// Reads `annotations` and the tables beside it.
+/// Reads `annotations` and the dependent tables.
 pub struct PgAnnotationReader {
     database: Database,
     allowed: Arc<AllowedContents>,
 }
 
-/// A page that is looked for, and what may be seen of it.
+/// A requested page, and the annotations that may be included.
 struct Wanted<'a> {
     query: &'a AnnotationQuery,
     visible: &'a VisibleAnnotations,
     allowed: Option<&'a Allowed>,
-    /// The terms that lead to it.
+    /// The terms by which it is searched.
     terms: &'a [String],
 }
 
@@ -50,12 +50,12 @@ impl PgAnnotationReader {
         Self { database, allowed }
     }
 
-    /// Finds a page in one way.
+    /// Finds a page with one statement.
     async fn find_page(&self, org: OrgId, way: Way, wanted: &Wanted<'_>) -> Result<Vec<Row>> {
         let Wanted { query, visible, allowed, terms } = wanted;
         let (from, to) = query.range.unwrap_or((i64::MIN, i64::MAX));
         let allowed_params = AllowedParams::of(&visible.dashboards, *allowed);
-        // Who may see all passes nothing but what is in the trash.
+        // Those who may see everything only skip annotations in the trash.
         let passed = allowed.map(|_| MAX_PASSED);
         let (uid, id) = match &query.dashboard {
             Some(NamedDashboard::Uid(uid)) => (Some(uid.as_str()), None),
@@ -82,7 +82,7 @@ impl PgAnnotationReader {
         self.database.read_planned(org, Planning::Once, sql, values.all()).await
     }
 
-    /// The terms that lead to what is wanted by looking at the least.
+    /// The terms by which the search reads the fewest rows.
     async fn leading_terms(&self, org: OrgId, query: &AnnotationQuery) -> Result<Vec<String>> {
         if query.any_tag || query.tags.len() < 2 {
             return Ok(query.tags.clone());
@@ -102,7 +102,7 @@ impl PgAnnotationReader {
     }
 }
 
-/// What leads to what is wanted.
+/// The access path for a query.
 fn way_to(query: &AnnotationQuery) -> Way {
     let asks_more = query.panel_id.is_some() || query.user_id.is_some();
     match query {

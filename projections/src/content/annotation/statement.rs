@@ -1,21 +1,22 @@
 //! The statements that find a page of annotations.
 //!
-//! A page is found by going through an index from the latest end on, until it is full. With a range of time there are two
-//! places in the index to begin at: what ends within the range comes in its order, and before all that comes what began
-//! before the end of the range and ends after it, for which regions have an index of their own.
+//! A page is found by scanning an index from the latest end, until it is full. With a time range the scan starts at two
+//! places of the index: annotations that end within the range come in index order; before them come those that began
+//! before the end of the range and end after it, for which regions have an index of their own.
 //!
-//! Of what a member may not see any number can be in the way. So a member's first look passes a bounded number of annotations;
-//! if that does not fill the page, the second goes through those of each dashboard that the member may see.
+//! Any number of annotations that a member may not see can be in between. So the first statement for a member scans a
+//! limited number of annotations; if that does not fill the page, the second one scans those of each dashboard that the
+//! member may see.
 
 use std::sync::OnceLock;
 
 use crate::kernel::sql::Place;
 use crate::rights::resource_permission::filter::AllowedPlaces;
 
-/// How many annotations a member's first look passes at most.
+/// The maximum number of annotations that the first statement for a member scans.
 pub(super) const MAX_PASSED: i64 = 5_000;
 
-/// What leads to annotations.
+/// The access path to annotations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
     /// All of the org.
@@ -24,7 +25,7 @@ pub(super) enum Way {
     User,
     /// Those that have one of some terms.
     Terms,
-    /// The same, where more is asked of them.
+    /// Those with one of some terms and further conditions.
     TermsAndMore,
     /// Those on a dashboard.
     Dashboard,
@@ -35,14 +36,14 @@ pub(super) enum Way {
 /// The texts of the statements by [`Way`], made at first use.
 pub(super) static TEXTS: [OnceLock<String>; 6] = [const { OnceLock::new() }; 6];
 
-/// The places of what is asked of an annotation beside its way and time.
+/// The places of the conditions on annotations other than access path and time.
 #[derive(Clone, Copy)]
 pub(super) struct MorePlaces {
     pub(super) panel: Place,
     pub(super) user: Place,
-    /// The terms that it has all of.
+    /// The terms that an annotation must all have.
     pub(super) all: Place,
-    /// The terms that it has one of, if there are any.
+    /// The terms of which an annotation must have one, if any are given.
     pub(super) any: Place,
 }
 
@@ -62,28 +63,28 @@ pub(super) struct PagePlaces {
     pub(super) to: Place,
     pub(super) limit: Place,
     pub(super) allowed: AllowedPlaces,
-    /// Whether those of the whole org are visible; not for a dashboard.
+    /// Whether the annotations of the whole org are visible; not for a dashboard.
     pub(super) of_org: Option<Place>,
-    /// How many are passed at most; not where all that are passed are visible.
+    /// The maximum number of annotations to scan; `None` where all scanned ones are visible.
     pub(super) passed: Option<Place>,
     pub(super) more: Option<MorePlaces>,
-    /// The terms that lead to them.
+    /// The terms by which annotations are searched.
     pub(super) terms: Option<Place>,
     /// The uid and the numeric id of the dashboard, one of which is NULL.
     pub(super) dashboard: Option<[Place; 2]>,
 }
 
-/// Whether an annotation, or a count of some, is visible by the dashboard that `t` is on.
+/// Whether an annotation, or a count of annotations, is visible by the dashboard of `t`.
 pub(super) fn is_visible(t: &str, of_org: Place, allowed: &AllowedPlaces) -> String {
     let allows = allowed.allows_dashboard("");
-    // OFFSET 0 has each dashboard looked up, instead of all of the org at the first.
+    // OFFSET 0 makes the planner look up each dashboard, instead of reading all of the org first.
     format!(
         "({t}.dashboard_id = 0 AND {of_org}::boolean OR EXISTS (SELECT FROM dashboards d
             WHERE d.org_id = $1 AND d.id = {t}.dashboard_id AND d.deleted IS NULL AND {allows} OFFSET 0))"
     )
 }
 
-/// What is read of an annotation `a`, and where from.
+/// The columns of an annotation `a`, and the tables of its author.
 pub(super) const COLUMNS: &str =
     "a.id, a.dashboard_id, a.dashboard_uid, a.panel_id, a.user_id, a.time, a.time_end, a.text, a.tags, a.data, a.created,
         a.updated, coalesce(u.uid, s.uid, '') AS user_uid, coalesce(u.login, s.login, '') AS login,
@@ -145,7 +146,7 @@ fn found(table: &str, condition: &str, places: &PagePlaces) -> String {
     }
 }
 
-/// The keys that lead to annotations.
+/// The keys of the access path.
 fn leading(places: &PagePlaces) -> String {
     let allowed = &places.allowed;
     match *places {

@@ -1,4 +1,4 @@
-//! Many events at once: of the changes of a dashboard only the last is written, and all that are left by one statement.
+//! Many events at once: only the last change of each dashboard is written, and all of them by one statement.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -50,7 +50,7 @@ static INSERT_DASHBOARDS: ManyRows = ManyRows {
     after: "",
     texts: Texts::new(),
 };
-/// Takes the places of dashboards in the trash.
+/// Replaces dashboards in the trash.
 static REPLACE_DASHBOARDS: ManyRows = ManyRows {
     after: "ON CONFLICT (org_id, uid) DO UPDATE SET id = excluded.id, generation = excluded.generation,
         title = excluded.title, slug = excluded.slug, tags = excluded.tags, folder_uid = excluded.folder_uid,
@@ -74,7 +74,7 @@ static UPDATE_DASHBOARDS: ManyRows = ManyRows {
     texts: Texts::new(),
 };
 
-/// How a dashboard began.
+/// The creation of a dashboard.
 #[derive(Clone, Copy)]
 struct Birth<'a> {
     id: i64,
@@ -84,9 +84,9 @@ struct Birth<'a> {
     creator: i64,
 }
 
-/// What a dashboard comes to.
+/// The final state of a dashboard.
 struct Change<'a> {
-    /// Its birth, if it was created.
+    /// Its creation, if it was created.
     created: Option<Birth<'a>>,
     content: &'a DashboardContent,
     version: i64,
@@ -106,19 +106,19 @@ struct Version<'a> {
     by: &'a str,
 }
 
-/// Changes of one org that are yet to be written.
+/// Changes of one org that are not written yet.
 #[derive(Default)]
 pub(super) struct Many<'a> {
     org: i64,
-    /// The changes of dashboards by uid, in no order: they concern different rows.
+    /// The changes of dashboards by uid, in any order: they affect different rows.
     changes: HashMap<&'a str, Change<'a>>,
     versions: Vec<Version<'a>>,
-    /// The uid, position, id and folder of those that were created.
+    /// The uid, position, id and content of the created dashboards.
     lives: Vec<(&'a str, i64, i64, &'a DashboardContent)>,
 }
 
 impl<'a> Gathered<'a> for Many<'a> {
-    /// Takes an event, if it is one that gives a dashboard another content.
+    /// Takes an event if it changes the content of a dashboard.
     fn take(&mut self, recorded: &Recorded<'a>) -> bool {
         let Some(event) = recorded.event.of::<DashboardEvent>() else { return false };
         let (content, generation, version, restored_from, id) = match event {
@@ -152,13 +152,13 @@ impl<'a> Gathered<'a> for Many<'a> {
 
     fn write(&mut self, statements: &mut Statements) {
         let mut changes: Vec<_> = self.changes.drain().map(|(_, change)| change).collect();
-        // Keys that come in order find the page of the index that the one before has left.
+        // Sorted keys reuse the index page of the previous key.
         changes.sort_unstable_by_key(|change| change.content.uid.as_str());
         let (created, updated): (Vec<_>, Vec<_>) =
             changes.into_iter().partition(|change| change.created.is_some());
         let (new, again): (Vec<_>, Vec<_>) =
             created.into_iter().partition(|change| born(change).generation == 1);
-        // While the dashboards still have the titles that they had.
+        // Before the dashboards get their new titles.
         words::insert(self.org, self.versions.iter().map(|version| version.content), statements);
         for (sql, created) in [(&INSERT_DASHBOARDS, new), (&REPLACE_DASHBOARDS, again)] {
             if !created.is_empty() {
@@ -208,7 +208,7 @@ fn insert_lives(org: i64, lives: &[(&str, i64, i64, &DashboardContent)], stateme
     INSERT_LIVES.write(org, lives.iter().map(row).collect(), statements);
 }
 
-/// How a dashboard that was created began.
+/// The creation of a dashboard.
 fn born<'a>(change: &Change<'a>) -> Birth<'a> {
     let unborn = Birth { id: 0, generation: 0, at: change.at, by: change.by, creator: 0 };
     change.created.unwrap_or(unborn)

@@ -1,4 +1,4 @@
-//! Dashboards as they were.
+//! Dashboards at an earlier time.
 
 use kymograph_app::Result;
 use kymograph_app::content::dashboard::DashboardView;
@@ -11,8 +11,8 @@ use super::PgDashboardReader;
 use super::reader::content;
 use crate::kernel::text::{optional_uid_column, stored, timestamp_column};
 
-/// The life of a dashboard that a position is in, or that was the last before, with the version it had and the event
-/// with the document. A dashboard that came out of the trash is in the folder that it was put into, until it is saved.
+/// The life of a dashboard at a position, or the last one before, with its version then and the event with the
+/// document. A dashboard that was restored from the trash is in the folder it was restored to, until it is saved.
 const FIND: &str = "SELECT life.to_pos, v.title, v.version, v.created AS updated, v.created_by AS updated_by,
         born.created, born.created_by, e.type, e.schema_version, e.payload,
         CASE WHEN v.pos < life.from_pos THEN life.folder_uid ELSE v.folder_uid END AS folder_uid,
@@ -46,7 +46,7 @@ fn dashboard_view(org: OrgId, uid: Uid, row: &Row) -> Result<DashboardView> {
     let title: String = row.get("title");
     Ok(DashboardView {
         org_id: org,
-        // One that was restored before ids were kept of lives has none.
+        // A dashboard that was restored before lives had ids has none.
         id: stored(row, "id")?,
         uid,
         slug: slugify(&title),

@@ -24,7 +24,7 @@ use crate::kernel::text::{optional_uid_column, timestamp_column, uid_column, uid
 use crate::rights::resource_permission::AllowedContents;
 use crate::rights::resource_permission::allowed::AllowedParams;
 
-/// Where the dashboard with a uid and a numeric id is.
+/// Divides by zero unless the dashboard with a uid and a numeric id is in a folder.
 static CHECK_STAYS: Text = Text::new(|| {
     check(
         "EXISTS (SELECT FROM dashboards WHERE org_id = $1 AND uid = $2 AND id = $3 AND folder_uid = $4 AND deleted IS NULL)",
@@ -51,7 +51,7 @@ impl PgDashboardReader {
         Self { database, cache, workers, allowed }
     }
 
-    /// Does something with a row that has an event, which takes long if the event is.
+    /// Decodes a row with an event, which takes long if the event is large.
     pub(super) async fn decoded<T: Send + 'static>(
         &self,
         org: OrgId,
@@ -79,7 +79,7 @@ impl PgDashboardReader {
         Ok(Some(Arc::new(dashboard)))
     }
 
-    /// The row of a dashboard with the event that has its document, if that has at most so many bytes.
+    /// The row of a dashboard with the event that has its document; without the payload if it exceeds `max_bytes`.
     async fn find_row(&self, org: OrgId, uid: &Uid, max_bytes: usize) -> Result<Option<Row>> {
         let sql = "SELECT d.*, e.type, e.schema_version,
                 CASE WHEN octet_length(e.payload) <= $3 THEN e.payload END AS payload
@@ -106,7 +106,7 @@ impl PgDashboardReader {
     }
 }
 
-/// The content that the event of a row saved.
+/// The content in the event of a row.
 pub(super) fn content(row: &Row) -> Result<DashboardContent> {
     let event = registry::decode(row.get("type"), row.get("schema_version"), row.get("payload"))
         .map_err(Error::internal)?;
@@ -195,7 +195,7 @@ impl DashboardReader for PgDashboardReader {
         let params = AllowedParams::of(filter, allowed.as_deref());
         let mut values = Values::of(&org);
         let (is_allowed, limit) = (params.push_to(&mut values), values.push(&MAX_LISTED_TAGS));
-        // A dashboard can have a tag twice.
+        // A dashboard can have the same tag twice.
         let sql = SQL.get_or_init(|| {
             format!(
                 "SELECT * FROM (SELECT tag, count(DISTINCT d.uid) AS dashboards

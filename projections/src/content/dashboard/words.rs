@@ -1,4 +1,4 @@
-//! The words of titles, and how titles with a word begin: what finds a word that many titles have, see
+//! The words of titles, and how titles with a word begin: the index for words that many titles have, see
 //! `docs/adr/0015-search.md`.
 
 use std::collections::BTreeSet;
@@ -10,24 +10,25 @@ use crate::kernel::sql::{Tables, Text};
 use crate::kernel::statement::{Statements, column};
 use crate::params;
 
-/// What is between words. Lowering a character never looks beyond one of these, as it does beyond a full stop, a colon or an
-/// apostrophe; so the words of a lowered title are the lowered words of the title. All wildcards of `LIKE` are among them.
+/// The characters between words. The lower case of a character never depends on others beyond one of these, unlike
+/// beyond a full stop, a colon or an apostrophe; so the words of a lowered title are the lowered words of the title.
+/// All wildcards of `LIKE` are among them.
 const SEPARATORS: &str = "\n -_/()[]{},;|=+*&%$#@!?<>\"\\~";
 /// Stands for any word.
 const ANY: &str = "*";
-/// Titles of more words count as having any word.
+/// Titles with more words match any word.
 const MAX_WORDS: usize = 20;
-/// Titles with a word of more bytes do so, too.
+/// Titles with a longer word, in bytes, match any word, too.
 const MAX_WORD_BYTES: usize = 64;
-/// Shorter words are not kept.
+/// Shorter words, in bytes, are not kept.
 const MIN_WORD_BYTES: usize = 3;
 
-/// How a title begins, as far as it is kept: see `0027_title_words.sql`.
+/// The beginning of a title, as far as it is stored: see `0027_title_words.sql`.
 pub(super) fn beginning(title: &str) -> String {
     format!("regexp_replace(left(lower({title}), 32), '^(.{{8}}[^0-9]*)[0-9].*$', '\\10')")
 }
 
-/// The words of titles that their dashboards do not have already.
+/// Inserts the words of titles that differ from the current titles of their dashboards.
 static INSERT: Text = Text::new(|| {
     let beginning = beginning("title");
     format!(
@@ -40,7 +41,7 @@ static INSERT: Text = Text::new(|| {
     ON CONFLICT DO NOTHING"
     )
 });
-/// A word and a title, or the empty one, of which [`beginning`] is the empty text.
+/// A word with a title, or with the empty title, of which [`beginning`] is the empty text.
 static INSERT_WRITTEN: ManyRows = ManyRows {
     before: "INSERT INTO title_words (org_id, word, beginning)
     ",
@@ -58,7 +59,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|letter| SEPARATORS.contains(letter)).filter(is_kept)
 }
 
-/// The words of a title that are kept; [`ANY`] if there are too many.
+/// The words of a title to store; [`ANY`] if there are too many.
 pub(super) fn kept_words(title: &str) -> Vec<&str> {
     let words: Vec<_> = words(title).collect();
     if words.len() > MAX_WORDS || words.iter().any(|word| word.len() > MAX_WORD_BYTES) {
@@ -67,12 +68,12 @@ pub(super) fn kept_words(title: &str) -> Vec<&str> {
     words
 }
 
-/// The parts of a word that is searched for, each of which is a part of a kept word of every title that has it.
+/// The parts of a searched word; a title that contains the word has each part in one of its stored words.
 pub(crate) fn searched_parts(word: &str) -> impl Iterator<Item = &str> {
     words(word).filter(|part| part.chars().nth(MIN_WORD_BYTES - 1).is_some())
 }
 
-/// Keeps the words of titles, before they are those of their dashboards.
+/// Stores the words of titles, before their dashboards get these titles.
 pub(super) fn insert<'a>(
     org: i64,
     contents: impl Iterator<Item = &'a DashboardContent>,

@@ -1,4 +1,4 @@
-//! The depth of folders, which an import adds to.
+//! The depth of existing folders, to which an import adds.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,8 @@ const DEPTHS: &str = "WITH RECURSIVE up (uid, parent_uid, depth) AS (
         WHERE depth < 10)
     SELECT uid, max(depth)::bigint AS depth FROM up GROUP BY uid";
 
-/// The depths of those of the folders that are there: one at the root is 1 deep. The client acts for their org.
+/// The depths of those folders that exist; the depth of a folder at the root is 1. The client's transaction has their
+/// org as its tenant.
 pub async fn folder_depths(
     client: &impl GenericClient,
     org: OrgId,

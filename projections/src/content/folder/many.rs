@@ -1,4 +1,4 @@
-//! Many events at once: of the changes of a folder only the last is written, and all that are left by one statement.
+//! Many events at once: only the last change of each folder is written, and all of them by one statement.
 
 use std::collections::HashMap;
 
@@ -36,30 +36,30 @@ static UPDATE: ManyRows = ManyRows {
     texts: Texts::new(),
 };
 
-/// What a folder comes to.
+/// The final state of a folder.
 struct Change<'a> {
     uid: &'a str,
     /// Its creation, if it was created.
     created: Option<(&'a FolderCreated, Recorded<'a>)>,
     title: &'a str,
     description: &'a str,
-    /// How many events say so.
+    /// The number of events.
     count: i64,
     at: OffsetDateTime,
     by: &'a str,
 }
 
-/// Changes of one org that are yet to be written.
+/// Changes of one org that are not written yet.
 #[derive(Default)]
 pub(super) struct Many<'a> {
     org: i64,
     changes: Vec<Change<'a>>,
-    /// Where in the list each folder is.
+    /// The index of each folder in the list.
     places: HashMap<&'a str, usize>,
 }
 
 impl<'a> Gathered<'a> for Many<'a> {
-    /// Takes an event, if it is one that creates a folder or describes it anew.
+    /// Takes an event if it creates a folder or changes its title or description.
     fn take(&mut self, recorded: &Recorded<'a>) -> bool {
         let (uid, title, description, created) = match recorded.event.of::<FolderEvent>() {
             Some(FolderEvent::Created(created)) => {

@@ -1,4 +1,4 @@
-//! Folders as they were: the events on folders, which are small and few, folded up to a position.
+//! Folders at an earlier time: the events on folders, which are small and few, folded up to a position.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,15 +19,15 @@ use crate::kernel::database::{Database, Params};
 use crate::kernel::moment::last_event;
 use crate::kernel::text::{stored, timestamp_column};
 
-/// The most bytes of all trees together that are kept.
+/// The maximum total size of the cached trees, in bytes.
 const MAX_KEPT_BYTES: u64 = 48 * 1024 * 1024;
-/// The most bytes of memory that a tree has.
+/// The maximum size of a tree in memory, in bytes.
 pub const MAX_TREE: usize = 48 * 1024 * 1024;
-/// The most events that are read at once.
+/// The maximum number of events that are read at once.
 const BATCH: i64 = 5000;
-/// The most bytes that their payloads have together, unless one alone has more.
+/// The maximum total size of their payloads in bytes, unless a single one is larger.
 const BATCH_BYTES: i64 = 4 * 1024 * 1024;
-/// The same of what is read without an admission: most orgs have no more.
+/// The same for a read without an admission, which is enough for most orgs.
 const FIRST_BATCH: i64 = 500;
 const FIRST_BATCH_BYTES: i64 = 256 * 1024;
 
@@ -41,20 +41,20 @@ const EVENTS: &str =
         ORDER BY found.pos LIMIT $5) AS found
     JOIN events e ON e.org_id = $1 AND e.pos = found.pos) AS batch
     WHERE total <= $6 OR total = bytes ORDER BY pos";
-/// So many creations under a uid are looked at.
+/// The maximum number of creations with a uid that are read.
 const MAX_BIRTHS: i64 = 1000;
-/// PostgreSQL cannot say the character that is replaced.
+/// PostgreSQL has no text with the character that is replaced.
 const BIRTHS: &str = r"SELECT pos, (said ->> 'id')::bigint AS id, (said ->> 'restores')::bigint AS restores
     FROM (SELECT pos, version, replace(payload, '\u0000', '\ufffd')::json AS said FROM events
         WHERE org_id = $1 AND stream_id = $2 AND type = ANY ($3) ORDER BY version DESC LIMIT $4) AS births
     ORDER BY version DESC";
-/// The types of events that say what a folder is described as.
+/// The types of events that contain the description of a folder.
 const DESCRIBED: &[&str] = &["folder.created", "folder.updated"];
 const DESCRIPTION: &str = "SELECT type, schema_version, payload FROM events
     WHERE org_id = $1 AND stream_id = $2 AND type = ANY ($3) AND pos <= $4 ORDER BY version DESC LIMIT 1";
 const POSITION: &str = "SELECT pos FROM events WHERE org_id = $1 AND stream_id = $2 AND version = $3";
 
-/// Trees of folders by org and by the last event that made them. They are past, so nothing about them changes.
+/// Trees of folders by org and by their last event. They describe the past, so they never change.
 pub(super) struct FolderTrees(ReadCache<(OrgId, i64), Arc<FolderTree>>);
 
 impl Default for FolderTrees {
@@ -70,7 +70,7 @@ fn tree_bytes(tree: &FolderTree) -> usize {
 }
 
 impl FolderTrees {
-    /// The folders of an org at a position. With them comes the admission that they need if they are many.
+    /// The folders of an org at a position, with the admission that they need if they are many.
     pub(super) async fn at(
         &self,
         database: &Database,
@@ -88,7 +88,7 @@ impl FolderTrees {
             large => large.is_some(),
         };
         let new = || Fold { database, workers, org, types: &types, last, after: 0, folders: HashMap::new() };
-        // Those who wait hold nothing of what they have read.
+        // A request that waits holds none of the data that it has read.
         if !is_kept {
             let mut first = new();
             first.read(FIRST_BATCH, FIRST_BATCH_BYTES).await?;
@@ -98,7 +98,7 @@ impl FolderTrees {
                 return Ok((tree, None));
             }
         }
-        // Every request that holds a large tree waits, also for one in memory: the cache may give it up meanwhile.
+        // Each request with a large tree waits, even for a cached one: the cache may evict it meanwhile.
         let admission = workers.admit_large_read(org).await?;
         let tree = self.0.get_or_fetch(&key, async {
             let mut fold = new();
@@ -116,7 +116,7 @@ fn is_small(tree: &FolderTree) -> bool {
     tree.folders.len() + tree.gone.len() <= 500
 }
 
-/// A folder, with when it was made and changed.
+/// A folder with the times of its creation and last change.
 #[derive(Default)]
 struct Dated {
     folder: Folder,
@@ -126,13 +126,13 @@ struct Dated {
 }
 
 impl Dated {
-    /// How much memory it takes in a tree, nearly: the readable part of its address is about as long as its title.
+    /// The approximate memory that it takes in a tree: the readable part of its address is about as long as its title.
     fn bytes(&self) -> usize {
         FOLDER_BYTES + 2 * self.folder.title.len() + self.created.1.len() + self.updated.1.len()
     }
 }
 
-/// The events on folders on their way to a tree.
+/// The events on folders that are folded into a tree.
 struct Fold<'a> {
     database: &'a Database,
     workers: &'a Workers,
@@ -140,7 +140,7 @@ struct Fold<'a> {
     types: &'a [&'static str],
     /// The position of the last event.
     last: i64,
-    /// The position of the last one that was read.
+    /// The position of the last event that was read.
     after: i64,
     folders: HashMap<String, Dated>,
 }
@@ -150,7 +150,7 @@ impl Fold<'_> {
         self.after >= self.last
     }
 
-    /// Reads the next events, so many and so many bytes at most.
+    /// Reads the next events, up to a number and a total size.
     async fn read(&mut self, count: i64, bytes: i64) -> Result<()> {
         let params: Params<'_> = &[&self.org.0, &self.types, &self.after, &self.last, &count, &bytes];
         let rows = self.database.read_bounded(self.org, EVENTS, params).await?;
@@ -184,7 +184,7 @@ impl Fold<'_> {
     }
 }
 
-/// The description that a folder had at a position: of the last event that says it.
+/// The description of a folder at a position, from the last event that contains it.
 pub(super) async fn find_description(
     database: &Database,
     org: OrgId,
@@ -200,7 +200,7 @@ pub(super) async fn find_description(
     })
 }
 
-/// The newest creations under a uid, the newest first.
+/// The latest creations with a uid, the newest first.
 pub(super) async fn list_births(database: &Database, org: OrgId, uid: &Uid) -> Result<Vec<Birth>> {
     let (stream, types) = (Folder::stream_id(uid), Folder::BEGINNINGS);
     let rows = database.read(org, BIRTHS, &[&org.0, &stream.as_str(), &types, &MAX_BIRTHS]).await?;

@@ -1,8 +1,8 @@
-//! The ends of pages of long lists, so that a deep page does not go past all that comes before it again.
+//! The ends of pages of long lists, so that a deep page need not scan all entries before it again.
 //!
-//! A member who may see a fifth of an org passes five titles for each that it finds. Who reads a list page by page would do so
-//! for each page from the start. So the first and last entry of each page are remembered, up to the last event that could change
-//! the list: what is remembered up to an older one is not looked at.
+//! A member who may see a fifth of an org scans five titles for each match. Reading a list page by page would repeat
+//! this from the start for each page. So the first and last entry of each page are cached, for the last event that
+//! could change the list: entries for an older event are ignored.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,11 +19,11 @@ use crate::kernel::database::Database;
 use crate::kernel::moment::last_event;
 use crate::rights::resource_permission::allowed;
 
-/// The most lists of which places are kept.
+/// The maximum number of lists with cached places.
 const MAX_LISTS: u64 = 500;
-/// The most places of a list that are kept.
+/// The maximum number of cached places of a list.
 const MAX_PLACES: usize = 64;
-/// The longest title of a place that is kept, in bytes.
+/// The maximum length of the title of a cached place, in bytes.
 const MAX_TITLE: usize = 256;
 
 /// The events that change which folders and dashboards are in a list, and where.
@@ -42,7 +42,7 @@ pub(super) enum Listed {
     Dashboards,
 }
 
-/// A list of what a filter lets through, up to an event of the org's log.
+/// A list of all entries that pass a filter, as of an event of the org's log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct List {
     org: OrgId,
@@ -65,13 +65,13 @@ impl Default for Anchors {
 }
 
 impl Anchors {
-    /// The list as of now. Whatever is read of it comes after this.
+    /// The list as of now. It must be read before its entries.
     pub(super) async fn list(&self, database: &Database, org: OrgId, filter: &ContentFilter) -> Result<List> {
         let version = last_event(database, org, &events(), i64::MAX).await?.unwrap_or_default();
         Ok(List { org, filter: filter.clone(), version })
     }
 
-    /// The number of entries of a list that can be passed over at once, at most so many, and the one that comes then.
+    /// The number of entries of a list that can be skipped at once, at most `skipped`, and the place of the next one.
     pub(super) fn before(&self, list: Option<&List>, listed: Listed, skipped: i64) -> (i64, Place) {
         let places = list.and_then(|list| self.0.get(&(list.clone(), listed)));
         let nearest = places.and_then(|places| {
@@ -81,7 +81,7 @@ impl Anchors {
         nearest.unwrap_or_default()
     }
 
-    /// Remembers which entry of a list comes after so many others.
+    /// Caches the place of the entry that comes after `passed` others.
     pub(super) fn keep(&self, list: Option<&List>, listed: Listed, passed: i64, place: Place) {
         let Some(list) = list.filter(|_| place.0.len() <= MAX_TITLE) else { return };
         let places = self.0.get_with((list.clone(), listed), Places::default);

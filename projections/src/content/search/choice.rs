@@ -1,4 +1,4 @@
-//! Which statement finds what is searched for by looking at the least.
+//! The choice of the statement that reads the fewest rows for a search.
 
 use kymograph_app::content::search::{SearchQuery, SearchSort};
 
@@ -9,23 +9,23 @@ use crate::kernel::sql::Tables;
 /// The features of a search that decide on its statement.
 pub(super) struct Searched<'a> {
     pub(super) query: &'a SearchQuery,
-    /// Whether words are looked for.
+    /// Whether the search has words.
     pub(super) has_words: bool,
-    /// Whether they may be in the tags of a dashboard, too.
+    /// Whether words may also be in the tags of a dashboard.
     pub(super) words_in_tags: bool,
-    /// Whether the actor may see all.
+    /// Whether the actor may see everything.
     pub(super) is_unlimited: bool,
-    /// Whether the actor may see so little that all of it can be looked at.
+    /// Whether the actor may see so little that all of it can be scanned.
     pub(super) is_little: bool,
-    /// Whether what was is searched.
+    /// Whether the past is searched.
     pub(super) is_past: bool,
-    /// Whether the first page is wanted.
+    /// Whether the first page is requested.
     pub(super) is_first: bool,
-    /// Where the tables are.
+    /// The location of the tables.
     pub(super) tables: Tables,
 }
 
-/// How dashboards are looked for.
+/// The access path to dashboards.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum By {
     Title,
@@ -33,16 +33,16 @@ pub(super) enum By {
     WordsInTags,
     Uid,
     Id,
-    /// In the folders that are asked for.
+    /// In the named folders.
     Folder,
-    /// In all that the actor may see.
+    /// In all folders that the actor may see.
     Few,
     Trash,
     Past,
 }
 
 impl Searched<'_> {
-    /// How dashboards are found by looking at the least.
+    /// The access path to dashboards that reads the fewest rows.
     pub(super) fn by(&self) -> By {
         let query = self.query;
         let has_tags = !query.tags.is_empty();
@@ -67,7 +67,7 @@ impl Searched<'_> {
         }
     }
 
-    /// The statement, and how often to plan it. Where lists that are mostly empty decide on the best way, it is planned
+    /// The statement, and how often to plan it. If the best plan depends on lists that are mostly empty, it is planned
     /// each time.
     pub(super) fn statement(&self) -> (&'static str, Planning) {
         let in_tags = self.words_in_tags && self.has_words;
@@ -116,7 +116,7 @@ impl Searched<'_> {
         }
     }
 
-    /// Whether it is found by [`statement::FIRST_BY_WORDS`].
+    /// Whether [`statement::FIRST_BY_WORDS`] applies.
     pub(super) fn is_first_by_words(&self) -> bool {
         let has_only_words = self.by() == By::WordsAndTags && self.query.tags.is_empty();
         self.is_unlimited && self.is_first && self.query.sort.is_none() && has_only_words

@@ -1,11 +1,11 @@
 //! Estimates about the dashboards of an org, from a sample of them.
 //!
-//! Which parts of words are rare: for each three letters in a row the index on parts of titles has a list of the titles that
-//! they are in. Asked for a word it goes through the lists of all of its letters, and those of "host" are as long as the org is
-//! large where each title names a host. So the index is asked for the part of the word that is rarest, and the word itself
-//! decides on the few titles that are found.
+//! Which parts of words are rare: for each trigram the index on parts of titles has a list of the titles that contain
+//! it. A lookup of a word reads the lists of all of its trigrams, and those of "host" are as long as the org is large
+//! if each title names a host. So the index is queried for the rarest part of the word, and the word itself is checked
+//! on the few titles found.
 //!
-//! And which tags are common, so that it is better to go through titles than to read all that have them.
+//! And which tags are common, so that scanning titles is faster than reading all dashboards with them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,32 +17,32 @@ use moka::sync::Cache;
 
 use crate::kernel::database::Database;
 
-/// How many dashboards an org has at least, about, if its lists are long enough to care.
+/// The approximate minimum number of dashboards of an org whose lists are long enough to need this.
 const MIN_DASHBOARDS: i64 = 5_000;
-/// How many dashboards are looked at.
+/// The number of sampled dashboards.
 const SAMPLE: i64 = 1_000;
-/// In how many of them letters or a tag are at least, if they are not rare.
+/// The minimum number of sampled dashboards with a trigram or tag that is not rare.
 const MIN_COMMON: u32 = 10;
-/// In how many of them a tag is at least, if it is better to go through titles than to read all that have it.
+/// The minimum number of sampled dashboards with a tag for which scanning titles is faster than reading all of them.
 const MIN_EVERYWHERE: u32 = 50;
-/// The same for a word, without which most titles are not even looked at.
+/// The same for a word; titles without it are mostly not even read.
 const MIN_WIDESPREAD: u32 = 20;
-/// By how much letters may be more common than the rarest ones beside them to belong to the same part.
+/// The maximum factor by which trigrams may be more common than their rarest neighbour to belong to the same part.
 const FACTOR: u32 = 4;
-/// What is common changes slowly, and to be wrong about it costs time only.
+/// How long a sample is cached: frequencies change slowly, and errors only cost time.
 const KEPT_FOR: Duration = Duration::from_secs(600);
-/// For how many orgs it is kept, at some kilobytes each.
+/// The maximum number of orgs with a cached sample, of some kilobytes each.
 const MAX_ORGS: u64 = 500;
 
-/// Dashboards that are as good as drawn by lot. Tags that take much room are no tags that many have.
+/// A nearly random sample of dashboards. Tags that take much space are ignored, as they are not common.
 const SQL: &str = "WITH last AS (SELECT max(id) AS id FROM dashboards WHERE org_id = $1)
     SELECT lower_title, CASE WHEN pg_column_size(tags) < 2000 THEN tags ELSE '{}' END AS tags FROM dashboards WHERE org_id = $1 AND deleted IS NULL AND id = ANY (ARRAY(
         SELECT 1 + floor(random() * last.id)::bigint FROM last, generate_series(1, $2::bigint) WHERE last.id >= $3))";
 
-/// Three characters in a row. Whatever is no letter or digit is a space, and so is what is around a word.
+/// A trigram. Any character other than a letter or digit is a space, and so are those around a word.
 type Trigram = [char; 3];
 
-/// In how many dashboards of a sample letters and tags are, as far as they are common.
+/// The number of dashboards of a sample with each common trigram and tag.
 #[derive(Debug, Default)]
 pub(super) struct Sample {
     letters: HashMap<Trigram, u32>,
@@ -93,18 +93,18 @@ impl Sample {
         self.tags.get(tag).is_some_and(|count| *count >= MIN_EVERYWHERE)
     }
 
-    /// Whether all parts of a word are in many titles, so that it is probably in many itself.
+    /// Whether all parts of a word occur in many titles, so that the word itself probably does.
     pub(super) fn is_common(&self, word: &str) -> bool {
         !self.letters.is_empty() && self.least(word).is_none_or(|least| least >= MIN_WIDESPREAD)
     }
 
-    /// In how many titles the rarest three letters of a word are; `None` if it has no three.
+    /// The number of titles with the rarest trigram of a word; `None` if it has no trigram.
     pub(super) fn least(&self, word: &str) -> Option<u32> {
         let letters: Vec<_> = word.chars().collect();
         letters.windows(3).filter_map(|letters| self.count(letters)).min()
     }
 
-    /// The part of a word that is in the fewest titles.
+    /// The part of a word that occurs in the fewest titles.
     pub(super) fn rare_part(&self, word: &str) -> String {
         if self.letters.is_empty() {
             return word.to_owned();
@@ -119,10 +119,10 @@ impl Sample {
         letters[at - before..at + after + 2].iter().collect()
     }
 
-    /// In how many titles of the sample the letters are; `None` if the index cannot be asked for them.
+    /// The number of sampled titles with the trigram; `None` if the index does not contain it.
     fn count(&self, letters: &[char]) -> Option<u32> {
         let trigram: Trigram = <[char; 3]>::try_from(letters).ok()?.map(folded);
-        // The end of one word and the beginning of the next are in no trigram together.
+        // No trigram spans the end of one word and the beginning of the next.
         (trigram[1] != ' ').then(|| self.letters.get(&trigram).copied().unwrap_or_default())
     }
 }
@@ -131,7 +131,7 @@ fn folded(letter: char) -> char {
     if letter.is_alphanumeric() { letter.to_lowercase().next().unwrap_or(letter) } else { ' ' }
 }
 
-/// The trigrams that the index keeps of a title: those of its words, each with two spaces before and one after it.
+/// The trigrams of a title in the index: those of its words, each with two spaces before and one after it.
 fn trigrams(title: &str) -> impl Iterator<Item = Trigram> + '_ {
     let words = title.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty());
     words.flat_map(|word| {

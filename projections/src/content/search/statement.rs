@@ -1,26 +1,26 @@
-//! The statements of a search. Each looks for dashboards in its own way, and all ask the same of what they find.
+//! The statements of a search. Each has its own access path to dashboards, and all apply the same conditions.
 //!
-//! A page is found by its rows' ids first, as far as possible in an index alone, and then the rows are read: a member who may
-//! see a fifth of an org, and wants its fiftieth page, has to go past a large part of the org.
+//! The ids of a page are found first, as far as possible in an index alone, and then its rows are read: a member who
+//! may see a fifth of an org, and requests the fiftieth page, has to skip a large part of the org.
 
 use std::sync::LazyLock;
 
 use crate::kernel::sql::Place;
 use crate::rights::resource_permission::filter::{AllowedPlaces, OpenPlaces, allows_folder, among};
 
-/// The places of `Search::dashboard_params` that tell what the actor may see.
+/// The places of `Search::dashboard_params` that determine what the actor may see.
 const ALLOWED: AllowedPlaces =
     AllowedPlaces { folders: Place(7), ids: Place(11), open: OpenPlaces::from(Place(12)) };
 
-/// A condition of which PostgreSQL expects that many rows meet it, so that it goes through them in order. It would else guess
-/// from nothing that none does.
+/// A condition that PostgreSQL expects many rows to meet, so that it scans them in order. Otherwise it would assume
+/// without any data that none does.
 fn met_by_many(condition: &str) -> String {
     format!("CASE WHEN {condition} THEN true ELSE false END")
 }
 
-/// The condition that each word is in the title. The patterns of the words come as one text of lines, which is taken apart once
-/// and not for each row; most titles lack the first word, and to compare with one text takes half the time of a list. Titles are
-/// lowered by the same function as what is looked for in them.
+/// The condition that each word is in the title. The patterns of the words are passed as one text of lines, which is
+/// split once and not for each row; most titles lack the first word, and comparing with one text takes half the time of
+/// a list. Titles and patterns are lowered by the same function.
 fn has_words(t: &str) -> String {
     met_by_many(&format!(
         "{t}.lower_title LIKE (SELECT coalesce(nullif(split_part(lower($2), E'\n', 1), ''), '%'))
@@ -28,7 +28,7 @@ fn has_words(t: &str) -> String {
     ))
 }
 
-/// The conditions on folders. An empty list of words, uids, ids or folders stands for any.
+/// The conditions on folders. An empty list of words, uids, ids or folders matches any.
 fn folder_conditions(parents: Place, folder_ids: Place) -> String {
     let has_words = has_words("f");
     format!(
@@ -38,7 +38,7 @@ fn folder_conditions(parents: Place, folder_ids: Place) -> String {
     )
 }
 
-/// The folders that meet a condition and are let through. `$7` has those that are, and is NULL for all.
+/// The folders that meet a condition and are allowed. `$7` has the allowed ones, and is NULL for all.
 fn folders(condition: &str) -> String {
     format!(
         "SELECT f.id, f.uid, f.lower_title, true AS is_folder FROM folders f WHERE f.org_id = $1 AND {condition} AND {}",
@@ -67,7 +67,7 @@ fn folders_page(folders: &str) -> String {
     )
 }
 
-/// A page of folders, and how many there are.
+/// A page of folders, and their total number.
 pub(super) struct FolderStatements {
     pub(super) page: String,
     pub(super) count: String,
@@ -82,21 +82,21 @@ impl FolderStatements {
 /// Statements that are made at first use.
 type Folders = LazyLock<FolderStatements>;
 
-/// In the order of titles, until there are enough.
+/// In the order of titles, until the page is full.
 pub(super) static FOLDERS: Folders =
     Folders::new(|| FolderStatements::of(&folders(&met_by_many(&folder_conditions(Place(5), Place(6))))));
 /// For folders that are named.
 pub(super) static NAMED_FOLDERS: Folders =
     Folders::new(|| FolderStatements::of(&folders(&folder_conditions(Place(5), Place(6)))));
-/// For folders inside of the folders `$5`.
+/// For folders inside the folders `$5`.
 pub(super) static FOLDERS_INSIDE: Folders = Folders::new(|| {
     let inside = folders_by("parent_uid", Place(5));
     FolderStatements::of(&format!("{inside} AND {}", allows_folder(Place(7))))
 });
-/// For few folders that are let through, one by one.
+/// For few allowed folders, one by one.
 pub(super) static FEW_FOLDERS: Folders = Folders::new(|| FolderStatements::of(&folders_by("uid", Place(7))));
 
-/// The conditions on dashboards but those on words and folders. Each tag and a tag for each pattern of tags must be there.
+/// The conditions on dashboards except words and folders. All tags, and a tag for each pattern, must be present.
 const CONDITIONS: &str =
     "($3::text[] = '{}' OR d.uid = ANY ($3)) AND ($4::bigint[] = '{}' OR d.id = ANY ($4))
                 AND ($6::text[] = '{}' OR d.tags @> $6)
@@ -111,12 +111,12 @@ const HAS_WORDS_IN_TAGS: &str = "NOT EXISTS (
             SELECT FROM unnest(string_to_array(lower($2), E'\n')) AS word WHERE d.lower_title NOT LIKE word
                 AND NOT EXISTS (SELECT FROM unnest(d.tags) AS tag WHERE lower(tag) LIKE word))";
 
-/// The dashboards that match, of all whose `deleted` is as said and that meet what follows it.
+/// The matching dashboards whose `deleted` meets the beginning of the condition, and that meet the rest of it.
 fn dashboards(condition: &str) -> String {
     dashboards_allowed(condition, "")
 }
 
-/// The same, where being let through by a folder is restricted.
+/// The same, with a further condition on access by a folder.
 fn dashboards_allowed(condition: &str, and: &str) -> String {
     let allowed = ALLOWED.allows_dashboard(and);
     format!(
@@ -125,17 +125,17 @@ fn dashboards_allowed(condition: &str, and: &str) -> String {
     )
 }
 
-/// The conditions on dashboards where neither uids, ids nor tags are asked for. All statements have the same parameters.
+/// The conditions on dashboards without uids, ids and tags. All statements have the same parameters.
 fn words_alone() -> String {
     format!("{} AND ($3::text[], $4::bigint[], $6::text[], $10::text[]) IS NOT NULL", has_words("d"))
 }
 
-/// The conditions on dashboards where they are.
+/// The conditions on dashboards with these.
 fn words_and_tags(words: &str) -> String {
     format!("{words} AND {CONDITIONS}")
 }
 
-/// The dashboards that match, looked for in each of some folders.
+/// The matching dashboards, looked up in each of some folders.
 fn dashboards_inside(condition: &str) -> String {
     let allowed = ALLOWED.allows_dashboard("");
     format!(
@@ -146,7 +146,7 @@ fn dashboards_inside(condition: &str) -> String {
     )
 }
 
-/// The same, and those elsewhere that are granted by themselves.
+/// The same, and dashboards elsewhere that are granted individually.
 fn few_dashboards(condition: &str) -> String {
     let (inside, among) = (dashboards_inside(condition), among(Place(5), "text"));
     format!(
@@ -168,7 +168,7 @@ fn dashboards_page(dashboards: &str) -> String {
     )
 }
 
-/// A page of folders and dashboards together. The limit of both is `$16`, how far the page reaches.
+/// A page of folders and dashboards together. The limit of both is `$16`, the end of the page.
 fn mixed_page(dashboards: &str, way: &str) -> String {
     let folders = folders(&folder_conditions(Place(20), Place(19)));
     format!(
@@ -191,9 +191,10 @@ fn mixed_page(dashboards: &str, way: &str) -> String {
     )
 }
 
-/// A page of what there was. Its folders are named, because the log tells them; a dashboard was what its last version by then
-/// says, but one that came out of the trash since that version is in the folder that it was put into, and has the id that it
-/// had. Its title tells the readable part of its address. Who may not see all sees what is still there and can be seen today.
+/// A page of the past. Its folders are passed as parameters, because they come from the log; a dashboard has the state
+/// of its last version then, but one that was restored from the trash since that version is in the folder it was
+/// restored to, and has the id it had. The readable part of its address is derived from its title. Those who may not
+/// see everything see what still exists and is visible to them today.
 fn past_page(order: &str) -> String {
     let (allowed, folder_conditions) =
         (ALLOWED.allows_dashboard(""), folder_conditions(Place(20), Place(19)));
@@ -248,7 +249,7 @@ impl Way {
 /// Statements that are made at first use.
 type Ways = LazyLock<Way>;
 
-/// The function that finds words and tags, which gives what it finds in order.
+/// The function that finds words and tags, which returns its matches in order.
 fn found(descending: bool) -> String {
     format!(
         "SELECT d.id, d.uid, d.lower_title, false AS is_folder
@@ -257,8 +258,8 @@ fn found(descending: bool) -> String {
     )
 }
 
-/// Through the titles in order, until there are enough. Without folders it has parameters of its own, and begins with the title
-/// `$10` and uid `$11`.
+/// Scans the titles in order, until the page is full. Without folders it has parameters of its own, and starts at the
+/// title `$10` and uid `$11`.
 pub(super) static BY_TITLE: Ways = Ways::new(|| {
     let allowed = AllowedPlaces::from(Place(2)).allows_dashboard("");
     let all = format!(
@@ -267,8 +268,8 @@ pub(super) static BY_TITLE: Ways = Ways::new(|| {
     );
     Way { dashboards: dashboards_page(&all), ..Way::of(&dashboards("IS NULL AND $2::text IS NOT NULL")) }
 });
-/// By the words of titles and by tags. Without folders it has parameters of its own, and the function is alone, because beside
-/// tables none can be distributed.
+/// By the words of titles and by tags. Without folders it has parameters of its own, and the function stands alone,
+/// because a function joined with tables cannot be distributed.
 pub(super) static BY_WORDS_AND_TAGS: Ways = Ways::new(|| {
     Way {
     dashboards: "SELECT id, uid, title, slug, false AS is_folder, tags, folder_uid
@@ -279,15 +280,16 @@ pub(super) static BY_WORDS_AND_TAGS: Ways = Ways::new(|| {
     descending: mixed_page(&found(true), "DESC"),
 }
 });
-/// The same on distributed tables, where no function can be beside them.
+/// The same on distributed tables, where no function can be joined.
 pub(super) static BY_WORDS_AND_TAGS_DISTRIBUTED: Ways = Ways::new(|| Way {
     dashboards: BY_WORDS_AND_TAGS.dashboards.clone(),
     ..Way::of(&dashboards(&format!("IS NULL AND {}", has_words("d"))))
 });
-/// The first page of what words find, for those who may see all: what people see at each key. It has parameters of its own.
+/// The first page of a search for words, for those who may see everything: it runs at each keystroke. It has parameters
+/// of its own.
 pub(super) const FIRST_BY_WORDS: &str = "SELECT id, uid, title, slug, is_folder, tags, folder_uid
     FROM find_by_words($1, $2, $3, $4, $5, $6)";
-/// By a word that many titles have. It has parameters of its own.
+/// By a word that occurs in many titles. It has parameters of its own.
 pub(super) const BY_COMMON_WORD: &str = "SELECT id, uid, title, slug, false AS is_folder, tags, folder_uid
     FROM find_by_common_word($1, string_to_array($2, E'\n'), $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 /// By the words of titles and tags.
@@ -303,14 +305,14 @@ pub(super) static INSIDE_BY_TAGS: Ways =
     Ways::new(|| Way::of(&dashboards_inside(&words_and_tags(&has_words("d")))));
 pub(super) static INSIDE_BY_WORDS_IN_TAGS: Ways =
     Ways::new(|| Way::of(&dashboards_inside(&words_and_tags(HAS_WORDS_IN_TAGS))));
-/// In the folders `$5`, which are all that the actor may see, and what else is granted.
+/// In the folders `$5`, which are all that the actor may see, and individually granted dashboards.
 pub(super) static FEW: Ways = Ways::new(|| Way::of(&few_dashboards(&words_alone())));
 pub(super) static FEW_BY_TAGS: Ways =
     Ways::new(|| Way::of(&few_dashboards(&words_and_tags(&has_words("d")))));
 pub(super) static FEW_BY_WORDS_IN_TAGS: Ways =
     Ways::new(|| Way::of(&few_dashboards(&words_and_tags(HAS_WORDS_IN_TAGS))));
-/// A dashboard in the trash belongs to the folder that it was deleted from, and not to another one that was created since with
-/// its uid.
+/// A dashboard in the trash belongs to the folder it was deleted from, and not to another one that was created since
+/// with the same uid.
 pub(super) static IN_TRASH: Ways = Ways::new(|| {
     let created_before =
         " AND d.deleted > (SELECT f.created FROM folders f WHERE f.org_id = $1 AND f.uid = d.folder_uid)";

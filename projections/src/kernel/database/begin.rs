@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::kernel::sql::Tables;
 
-/// The commands that a transaction begins with, as one message; on distributed tables as one each, because Citus would repeat
-/// the whole message to its workers.
+/// The first commands of a transaction, as one message; on distributed tables as one message each, because Citus would
+/// repeat the whole message to its workers.
 pub(super) struct Begin {
     pub(super) first: String,
     pub(super) others: Vec<String>,

@@ -1,4 +1,4 @@
-//! A connection while a statement runs on it, which is cancelled if nobody waits for it any more.
+//! A connection while a statement runs on it, which is cancelled if its request was dropped.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,17 +15,17 @@ use tokio_postgres::CancelToken;
 use super::STATEMENT_TIMEOUT;
 use super::share::Share;
 
-/// How long the statement of a dropped request may go on before it is cancelled. Most have ended by then, and their
+/// How long the statement of a dropped request may run before it is cancelled. Most have ended by then, and their
 /// connections are kept.
 const GRACE: Duration = Duration::from_millis(100);
-/// How long it may take to ask for a cancellation.
+/// The timeout of a cancellation request.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Asks the server to cancel what runs on a connection, over a connection like those of the pool.
+/// Requests the cancellation of the statement on a connection, over a connection like those of the pool.
 pub type Cancel =
     Arc<dyn Fn(CancelToken) -> BoxFuture<'static, Result<(), tokio_postgres::Error>> + Send + Sync>;
 
-/// A connection, with the right to use it. It is given back before the right is.
+/// A connection and the permits to use it. It is returned before the permits are.
 struct Held {
     connection: Object,
     _tenant: Option<OwnedSemaphorePermit>,
@@ -55,12 +55,12 @@ impl<'a> Lease<'a> {
         held.ok_or_else(|| Error::internal("a connection was returned before its statement ended"))
     }
 
-    /// Gives the connection back, on which nothing runs any more.
+    /// Returns the connection, which is idle.
     pub(super) fn finish(mut self) {
         self.is_finished = true;
     }
 
-    /// Closes the connection, on which nothing runs any more.
+    /// Closes the connection, which is idle.
     pub(super) fn finish_and_close(mut self) {
         self.is_finished = true;
         if let Some(Held { connection, .. }) = self.held.take() {
@@ -81,8 +81,8 @@ impl Drop for Lease<'_> {
     }
 }
 
-/// Waits for the end of what runs on a connection, which is cancelled if that takes long. Until then nobody else gets the
-/// connection, nor the share of who dropped it.
+/// Waits until a connection is idle, and cancels its statement if that takes long. Until then the connection and the
+/// share of its claimant stay occupied.
 async fn end(held: Held, cancel: Cancel) {
     if has_ended(&held.connection, GRACE).await {
         return;
@@ -94,7 +94,8 @@ async fn end(held: Held, cancel: Cancel) {
         Err(error) => could_not_cancel(&error),
     }
     has_ended(&held.connection, STATEMENT_TIMEOUT).await;
-    // PostgreSQL does not say when it has dealt with a cancellation, so it might hit the next statement on this connection.
+    // PostgreSQL does not report when a cancellation was processed, so it might hit the next statement on this
+    // connection.
     let Held { connection, .. } = held;
     drop(Object::take(connection));
 }
@@ -106,7 +107,7 @@ fn could_not_cancel(error: &dyn std::error::Error) {
     }
 }
 
-/// Whether all that was sent on a connection ends in time. Answers come in the order in which statements were sent.
+/// Whether all that was sent on a connection ends in time. Responses arrive in the order of the statements.
 async fn has_ended(connection: &Object, limit: Duration) -> bool {
     timeout(limit, connection.batch_execute("")).await.is_ok()
 }

@@ -1,4 +1,4 @@
-//! Shares of the connections that read, so that no tenant can take all of them.
+//! Shares of the connections for reading, so that no tenant can take all of them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,37 +10,37 @@ use kymograph_app::{Error, Result};
 use kymograph_domain::OrgId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// How many locks the claimants are spread over.
+/// The number of locks among which the claimants are divided.
 const SHARDS: usize = 64;
 
-/// How many of so many connections one org may use at a time: half of them.
+/// The number of connections that one org may use at a time: half of all.
 #[must_use]
 pub fn share_of(connections: usize) -> usize {
     (connections / 2).max(1)
 }
 
-/// Who uses connections.
+/// A user of connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Claimant {
-    /// Requests for one org; of [`OrgId::SERVER`] those for what belongs to no tenant.
+    /// Requests for one org; with [`OrgId::SERVER`] those for data without a tenant.
     Org(OrgId),
-    /// Requests whose sender nobody knows.
+    /// Unauthenticated requests.
     Guests,
-    /// Work that no request waits for.
+    /// Background work.
     Background,
 }
 
 impl Claimant {
-    /// Whether it has to leave a connection to what belongs to no tenant, without which nobody can log in.
+    /// Whether it has to leave a connection for data without a tenant, which logins need.
     fn is_tenant(self) -> bool {
         self != Self::Org(OrgId::SERVER)
     }
 }
 
-/// The claimants that use connections or wait for them; all others leave nothing here.
+/// The claimants that use connections or wait for them; others have no entry.
 type Shard = HashMap<Claimant, Arc<Semaphore>>;
 
-/// The connections as they are shared.
+/// The connections, divided into shares.
 pub(super) struct Shares {
     each: usize,
     /// All connections but one, unless there is only one.
@@ -49,7 +49,7 @@ pub(super) struct Shares {
 }
 
 impl Shares {
-    /// Shares of so many connections.
+    /// Shares of `connections`.
     pub(super) fn of(connections: usize) -> Self {
         Self {
             each: share_of(connections),
@@ -67,7 +67,7 @@ impl Shares {
         shard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A part of the share of a claimant, for one connection. Who asks first gets it first.
+    /// A permit from the share of a claimant, for one connection. Claims are served in order.
     pub(super) async fn claim(self: &Arc<Self>, claimant: Claimant, wait: Duration) -> Result<Share> {
         let semaphore = {
             let mut shard = self.shard(claimant);
@@ -82,7 +82,7 @@ impl Shares {
         Ok(share)
     }
 
-    /// A part of what all tenants share.
+    /// A permit from the connections of all tenants.
     pub(super) async fn claim_as_tenant(&self, claimant: Claimant) -> Result<Option<OwnedSemaphorePermit>> {
         if !claimant.is_tenant() {
             return Ok(None);
@@ -105,7 +105,7 @@ impl Shares {
     }
 }
 
-/// A part of the share of a claimant, or a place in the queue for one.
+/// A permit from the share of a claimant, or a place in the queue for one.
 pub(super) struct Share {
     shares: Arc<Shares>,
     claimant: Claimant,
@@ -119,7 +119,7 @@ impl Drop for Share {
             self.semaphore.add_permits(1);
         }
         let mut shard = self.shares.shard(self.claimant);
-        // One is here and one in the map. Others are made of the latter only, under this lock.
+        // One reference is here and one in the map. Others are only cloned from the latter, under this lock.
         if Arc::strong_count(&self.semaphore) == 2 {
             shard.remove(&self.claimant);
         }

@@ -1,11 +1,11 @@
-//! Counting events by what is asked for, each time by the index that leads straight to them.
+//! Counting the events of a query, each time with the index that leads straight to them.
 
 use kymograph_app::record::audit::AuditSelect;
 use kymograph_app::{Error, Result, Scope};
 
 use super::PgAuditReader;
 
-// Each aggregate has its own subquery, which keeps the planner from looking at the whole log for all of them at once.
+// Each aggregate has its own subquery, which keeps the planner from scanning the whole log for all of them at once.
 const BY_TYPE: &str = "SELECT bounds.number, types.number, counted.count
     FROM unnest($2::bigint[], $3::bigint[]) WITH ORDINALITY AS bounds (low, high, number)
     CROSS JOIN unnest($4::text[]) WITH ORDINALITY AS types (type, number)
@@ -13,8 +13,8 @@ const BY_TYPE: &str = "SELECT bounds.number, types.number, counted.count
         AND pos > bounds.low AND pos <= bounds.high) AS counted
     WHERE bounds.low < bounds.high AND counted.count > 0";
 
-// All that an actor did of one kind is one range of the index. To look for each bucket by itself would be a look for each
-// pair of actor and type in each of them.
+// All events of one type by an actor are one range of the index. To count each bucket separately would be an index
+// lookup for each actor and type in each bucket.
 const BY_ACTOR: &str = "SELECT counted.number, types.number, counted.count
     FROM unnest($6::bigint[]) AS actors (id)
     CROSS JOIN unnest($5::text[]) WITH ORDINALITY AS types (type, number)
@@ -31,7 +31,7 @@ const BY_STREAM: &str =
             AND actor_id <> ALL ($7::bigint[])
         GROUP BY 1, 2) AS counted";
 
-// The index has only what belongs to a trace, which the planner must be able to see.
+// The index contains only events with a trace id; the condition must be visible to the planner.
 const BY_TRACE: &str =
     "SELECT counted.number, array_position($5::text[], counted.type)::bigint, counted.count
     FROM (SELECT width_bucket(pos, $2::bigint[])::bigint AS number, type, count(*) FROM events
@@ -41,7 +41,7 @@ const BY_TRACE: &str =
         GROUP BY 1, 2) AS counted";
 
 impl PgAuditReader {
-    /// How many of the entries that are wanted there are between neighbouring positions.
+    /// The number of matching entries between neighbouring positions.
     pub(super) async fn count(
         &self,
         scope: &Scope,
@@ -50,7 +50,7 @@ impl PgAuditReader {
     ) -> Result<Vec<(usize, usize, i64)>> {
         let (Some(first), Some(last)) = (positions.first(), positions.last()) else { return Ok(Vec::new()) };
         let (lows, highs) = (&positions[..positions.len() - 1], &positions[1..]);
-        // Buckets begin where the first position in them is, which is the one after the low end.
+        // A bucket starts at its first position, which follows the low end.
         let starts: Vec<_> = lows.iter().map(|low| low + 1).collect();
         let (org, from) = (scope.org(), first + 1);
         let (types, excluded) = (&select.type_names(), &select.excluded_actors);

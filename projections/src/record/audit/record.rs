@@ -1,4 +1,4 @@
-//! From rows of the log to audit entries.
+//! Conversion of rows of the log to audit entries.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -24,7 +24,7 @@ use tokio_postgres::Row;
 
 use super::PgAuditReader;
 
-// The columns of a row by number, because looking for their names would be a fifth of the work on a row.
+// The columns of a row by number, because looking up their names would be a fifth of the work on a row.
 const POS: usize = 0;
 const STREAM_ID: usize = 1;
 const VERSION: usize = 2;
@@ -39,7 +39,7 @@ const TRACE_ID: usize = 10;
 const META: usize = 11;
 const ACCESS: usize = 12;
 
-/// What is kept of a request beside the columns of its own.
+/// The metadata of a request that has no columns of its own.
 #[derive(Clone, Deserialize)]
 struct Meta<'a> {
     #[serde(borrow)]
@@ -56,7 +56,7 @@ struct Meta<'a> {
     imported_actor: Option<Cow<'a, str>>,
 }
 
-/// What events on access say, whichever they are.
+/// The common members of access events.
 #[derive(Deserialize)]
 struct Access<'a> {
     #[serde(borrow)]
@@ -78,7 +78,7 @@ struct AccessTarget<'a> {
     uid: &'a str,
 }
 
-/// What states say of the name of their object: whichever of these they have.
+/// The members of states that contain the name of their object, whichever exist.
 #[derive(Deserialize)]
 struct Named {
     title: Option<String>,
@@ -104,12 +104,12 @@ pub(super) struct Batch {
     rows: Vec<Row>,
     bytes: usize,
     has_more: bool,
-    /// The name of the object of each row, once they were looked up.
+    /// The names of the rows' objects, once they were looked up.
     names: Vec<Option<Arc<str>>>,
 }
 
 impl Batch {
-    /// The rows up to a number, and up to so many bytes; what comes after them only tells that there are more.
+    /// Up to `limit` rows, and up to so many bytes; further rows only show that there are more.
     pub(super) fn new(org: OrgId, mut rows: Vec<Row>, select: &AuditSelect) -> Result<Self> {
         let limit = usize::try_from(select.limit).map_err(Error::internal)?;
         let max_bytes = select.max_bytes.unwrap_or(usize::MAX);
@@ -137,7 +137,7 @@ impl Batch {
         let (kind, uid, version) = match &access {
             Some(access) => (access.target.kind, access.target.uid, None),
             None => {
-                // No name of an aggregate has a hyphen, though keys have.
+                // The type of an aggregate has no hyphen, but keys may have.
                 let (kind, key) = row.get::<_, &str>(STREAM_ID).split_once('-').unwrap_or_default();
                 (kind, key, Some(row.get(VERSION)))
             }
@@ -175,7 +175,7 @@ impl Batch {
 }
 
 impl Meta<'_> {
-    /// Of an event whose request nothing is known of.
+    /// The metadata of an event whose request is unknown.
     const NONE: Self = Self {
         auth_method: Cow::Borrowed(""),
         token_id: Cow::Borrowed(""),
@@ -190,7 +190,7 @@ fn access(row: &Row) -> Option<Access<'_>> {
     serde_json::from_str(row.get::<_, Option<&str>>(ACCESS)?).ok()
 }
 
-/// The stream of the object that something was done to. That of access to an object is named after the object.
+/// The stream of the target object. An access event has the stream of the object that was accessed.
 fn target_stream<'r>(row: &'r Row, access: Option<&Access<'_>>) -> Cow<'r, str> {
     match access {
         Some(access) => format!("{}-{}", access.target.kind, access.target.uid).into(),
@@ -227,7 +227,7 @@ impl AuditBatch for Batch {
     }
 }
 
-/// How much memory a row takes.
+/// The memory of a row in bytes.
 fn row_bytes(row: &Row) -> usize {
     const COLUMN: usize = size_of::<Option<Range<usize>>>();
     size_of::<Row>() + row.len() * COLUMN + row.raw_size_bytes()
@@ -248,7 +248,7 @@ impl UnnamedBatch for Batch {
     }
 }
 
-/// The last `Meta` that was read. One client often does many things in a row, and says the same of itself each time.
+/// The last `Meta` that was read. A client often does many things in a row, with the same metadata each time.
 #[derive(Default)]
 struct Metas<'r>(Option<(&'r str, Meta<'r>)>);
 
@@ -265,7 +265,7 @@ impl<'r> Metas<'r> {
     }
 }
 
-/// Whose a stream is by its name: what users have in an org is kept under their ids.
+/// The user that owns a stream, by its name: streams of a user's objects in an org contain the id of the user.
 fn owner(stream: &str) -> Option<i64> {
     let (kind, key) = stream.split_once('-')?;
     let id = match kind {
@@ -292,7 +292,7 @@ impl PgAuditReader {
         let streams: Vec<_> = streams.iter().collect();
         let owned = streams.iter().filter_map(|stream| Some((stream.to_string(), owner(stream)?)));
         let mut owned: Vec<_> = owned.collect();
-        // Users belong to the server. An org's log names those who are or were members, and nobody else.
+        // Users belong to the server. An org's log contains the names of its current and former members only.
         let users = streams.iter().filter_map(|stream| stream.strip_prefix("user-"));
         let memberships = users.map(|id| Cow::from(format!("{}-{id}", Membership::TYPE)));
         let asked: Vec<_> = streams.iter().map(|stream| Cow::from(&***stream)).chain(memberships).collect();

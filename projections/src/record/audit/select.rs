@@ -1,4 +1,4 @@
-//! Selecting events by what is asked for, each time by the index that leads straight to them.
+//! Selecting the events of a query, each time with the index that leads straight to them.
 
 use std::sync::LazyLock;
 
@@ -10,13 +10,13 @@ use tokio_postgres::Row;
 use super::PgAuditReader;
 use crate::kernel::database::{Params, Planning};
 
-/// The columns of an entry. Payloads stay where they are, but for the small ones that tell of access. What is as it
-/// usually is comes as null: to send and to read a value takes much longer than to compare it.
+/// The columns of an entry. Payloads are not read, except the small ones of access events. Usual values are read as
+/// null: to send and read a value takes much longer than to compare it.
 const COLUMNS: &str = "SELECT e.pos, e.stream_id, e.version, e.type, nullif(e.schema_version, 1), e.recorded_at, e.actor_id,
             e.actor_login, e.causation_id, nullif(e.correlation_id, e.causation_id), nullif(e.trace_id, ''), e.meta,
             CASE WHEN e.stream_type = 'access' THEN e.payload END AS access ";
 
-/// A statement for each direction in which an index is read: `ASC` and `DESC`.
+/// A statement for each direction of an index scan: `ASC` and `DESC`.
 type BothWays = LazyLock<[String; 2]>;
 
 fn both_ways(part: impl Fn(&str) -> String) -> [String; 2] {
@@ -40,8 +40,8 @@ static BY_POSITION_WITHOUT: BothWays = BothWays::new(|| {
     })
 });
 
-/// An index that begins with the type has the events of one type in order. Those of several types are merged: so many of each
-/// are more than enough.
+/// An index that begins with the type has the events of one type in order. Those of several types are merged: the limit
+/// for each of them is more than enough.
 fn by_type(and: &str) -> [String; 2] {
     both_ways(|way| {
         format!(
@@ -55,7 +55,7 @@ fn by_type(and: &str) -> [String; 2] {
 }
 
 static BY_TYPE: BothWays = BothWays::new(|| by_type(""));
-/// Apart, because the index does not know the actors: all others need not look beyond it.
+/// Separate, because the index does not contain the actors: all other queries need only the index.
 static BY_TYPE_WITHOUT: BothWays = BothWays::new(|| by_type(" AND actor_id <> ALL ($6::bigint[])"));
 
 static BY_ACTOR: BothWays = BothWays::new(|| {
@@ -72,7 +72,7 @@ static BY_ACTOR: BothWays = BothWays::new(|| {
     })
 });
 
-/// A stream's versions and positions increase together, and the index has the versions.
+/// A stream's versions and positions increase together, and the index contains the versions.
 static BY_STREAM: BothWays = BothWays::new(|| {
     both_ways(|way| {
         format!(
@@ -89,7 +89,7 @@ static BY_STREAM: BothWays = BothWays::new(|| {
     })
 });
 
-/// The index has only what belongs to a trace, which the planner must be able to see.
+/// The index contains only events with a trace id; the condition must be visible to the planner.
 static BY_TRACE: BothWays = BothWays::new(|| {
     both_ways(|way| {
         format!(
@@ -102,7 +102,7 @@ static BY_TRACE: BothWays = BothWays::new(|| {
 });
 
 impl PgAuditReader {
-    /// The rows that are wanted, and one more if there is one.
+    /// The matching rows, and one more if there is one.
     pub(super) async fn select(&self, scope: &Scope, select: &AuditSelect) -> Result<Vec<Row>> {
         let (org, way) = (scope.org(), usize::from(select.newest));
         let (after, before, limit) = (&select.after, &select.before, &(select.limit + 1));
@@ -145,7 +145,7 @@ impl PgAuditReader {
         }
     }
 
-    /// For each stream its version by one position, and by a later one.
+    /// The version of each stream at one position, and at a later one.
     pub(super) async fn versions_between(
         &self,
         scope: &Scope,

@@ -1,9 +1,9 @@
-//! The folders that an actor may use, which decide on nearly all that the actor finds in lists.
+//! The folders that an actor may use, which determine most of the actor's lists.
 //!
-//! Rights are inherited, so a statement would have to go up from each row or down from each grant. Instead the folders of an
-//! org are kept as a [`Tree`], and of each actor which of them are allowed: one bit for each. Both say up to which event they
-//! are true, and every request asks the log for the last event on rights, so that a change of a permission counts from the
-//! next request on, on each server. See `docs/adr/0027-allowed-contents.md`.
+//! Rights are inherited, so a statement would have to go up from each row or down from each grant. Instead the folders
+//! of an org are cached as a [`Tree`], and for each actor the allowed ones of them: one bit per folder. Both have the
+//! event up to which they are valid, and every request queries the log for the last event on rights, so that a change
+//! of a permission is effective from the next request on, on each server. See `docs/adr/0027-allowed-contents.md`.
 
 mod cache;
 mod tree;
@@ -26,11 +26,11 @@ use tree::Tree;
 
 pub use cache::MAX_KEPT_BYTES;
 
-/// Lists of members who may see at most so many dashboards and folders are made by looking at all of those; the lists of others
-/// by going through titles in order until a page is full.
+/// If a member may see at most this number of dashboards, lists are made by scanning all of them; otherwise by scanning
+/// titles in order until a page is full.
 const FEW: i64 = 5_000;
 
-/// The events on folders that change what is inside of what, and all events that change what anybody may do.
+/// The events that change the hierarchy of folders, and all events that change rights.
 pub(crate) const EVENTS: [&str; 10] = [
     "folder.created",
     "folder.moved",
@@ -51,7 +51,7 @@ const VERSION: &str =
 const TREE: &str =
     "SELECT coalesce(array_agg(uid), '{}') AS uids, coalesce(array_agg(parent_uid), '{}') AS parents
     FROM folders WHERE org_id = $1";
-/// The folders on which rights begin, and the dashboards that are granted by themselves.
+/// The topmost folders with rights, and the individually granted dashboards.
 fn grants_text(is_unlimited: Place, filter: FilterPlaces) -> String {
     let (is_open, grantees, level) =
         (filter.open_at_root("folder", "f"), filter.grantees(), filter.open.level);
@@ -65,18 +65,18 @@ fn grants_text(is_unlimited: Place, filter: FilterPlaces) -> String {
         AND g.level >= {level}::smallint) AS dashboards"
     )
 }
-/// How many dashboards are in folders, up to a number.
+/// The number of dashboards in folders, up to a maximum.
 const COUNT: &str = "SELECT count(*) FROM (
     SELECT FROM unnest($2::text[]) AS inside (uid) CROSS JOIN LATERAL (
         SELECT FROM dashboards d WHERE d.org_id = $1 AND d.folder_uid = inside.uid AND d.deleted IS NULL OFFSET 0) AS d
     LIMIT $3) AS found";
 
-/// Up to which event of an org's log something is true.
+/// The events of an org's log up to which cached data is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Version {
     /// The last event on the folders.
     folders: i64,
-    /// The last event on who may do what.
+    /// The last event on rights.
     rights: i64,
 }
 
@@ -86,11 +86,11 @@ pub(crate) struct Allowed {
     tree: Arc<Tree>,
     /// A bit for each folder.
     folders: Vec<u64>,
-    /// How many folders there are among them.
+    /// The number of allowed folders.
     count: usize,
-    /// Numeric ids of dashboards that are granted by themselves, wherever they are.
+    /// Numeric ids of individually granted dashboards, wherever they are.
     dashboards: Vec<i64>,
-    /// Whether that is so little that lists are made by looking at all of it.
+    /// Whether there are so few that lists are made by scanning all of them.
     pub(crate) is_little: bool,
 }
 
@@ -106,21 +106,21 @@ impl Allowed {
         self.tree.find(uid).is_some_and(|at| self.has(at))
     }
 
-    /// The folders that are allowed.
+    /// The uids of the allowed folders.
     pub(crate) fn folder_uids(&self) -> Vec<&str> {
         let mut uids = Vec::with_capacity(self.count);
         uids.extend(self.numbers().map(|at| self.tree.uid(at)));
         uids
     }
 
-    /// Those of them that are directly inside one of some folders, or at the root, which is the empty uid.
+    /// The allowed folders that are directly inside one of some folders, or at the root, which is the empty uid.
     pub(crate) fn folder_uids_inside(&self, outer: &[String]) -> Vec<&str> {
         let outer = self.tree.parents_of(outer);
         let inside = self.numbers().filter(|at| self.tree.is_in_one_of(*at, &outer));
         inside.map(|at| self.tree.uid(at)).collect()
     }
 
-    /// The numbers of the folders that are allowed.
+    /// The numbers of the allowed folders.
     fn numbers(&self) -> impl Iterator<Item = usize> {
         let of_bits = |(word, bits): (usize, &u64)| {
             let rest = std::iter::successors(Some(*bits), |bits| Some(bits & bits.wrapping_sub(1)));
@@ -138,9 +138,9 @@ impl Allowed {
     }
 }
 
-/// Keeps what actors may use.
+/// Caches the contents that actors may use.
 ///
-/// Nothing has to be dropped when a stream changes, because what is kept says up to which event it is true.
+/// Nothing has to be dropped when a stream changes, because each entry has the event up to which it is valid.
 #[derive(Default)]
 pub struct AllowedCache(Cache);
 
@@ -152,7 +152,7 @@ impl ChangeListener for AllowedCache {
     }
 }
 
-/// Finds out what actors may use.
+/// Finds the contents that actors may use.
 pub struct AllowedContents {
     database: Database,
     cache: Arc<AllowedCache>,
@@ -160,13 +160,13 @@ pub struct AllowedContents {
 }
 
 impl AllowedContents {
-    /// On this database.
+    /// Creates it on this database.
     #[must_use]
     pub fn new(database: Database, cache: Arc<AllowedCache>, workers: Workers) -> Self {
         Self { database, cache, workers }
     }
 
-    /// The contents that a filter lets through as of now; `None` for all.
+    /// The contents that pass a filter as of now; `None` for all.
     pub(crate) async fn find(&self, org: OrgId, filter: &ContentFilter) -> Result<Option<Arc<Allowed>>> {
         if filter.is_unlimited {
             return Ok(None);
@@ -206,7 +206,7 @@ impl AllowedContents {
         Ok(Version { folders: row.get("folders"), rights: row.get("rights") })
     }
 
-    /// The folders of an org. They are read by one request at a time, and the others that wait share what it has read.
+    /// The folders of an org. They are read by one request at a time, and waiting requests share the result.
     async fn tree(&self, org: OrgId, version: Version) -> Result<Arc<Tree>> {
         let slot = self.cache.0.tree_of(org);
         let mut kept = slot.lock().await;
@@ -229,14 +229,14 @@ impl AllowedContents {
         if allowed.count > few || allowed.dashboards.len() > few {
             return Ok(false);
         }
-        // The root is looked at, too.
+        // The root is included.
         let folders: Vec<&str> = std::iter::once("").chain(allowed.folder_uids()).collect();
         let row = self.database.read_one(org, COUNT, &[&org.0, &folders, &(FEW + 1)]).await?;
         Ok(row.is_some_and(|row| row.get::<_, i64>(0) <= FEW))
     }
 }
 
-/// The parameters of a statement that leaves out what an actor may not see, in the order of [`AllowedPlaces`].
+/// The parameters of a statement that filters contents by what an actor may see, in the order of [`AllowedPlaces`].
 pub(crate) struct AllowedParams<'a> {
     folders: Option<Vec<&'a str>>,
     dashboards: Option<&'a [i64]>,
@@ -247,12 +247,12 @@ pub(crate) struct AllowedParams<'a> {
 }
 
 impl<'a> AllowedParams<'a> {
-    /// The contents that a filter lets through.
+    /// The contents that pass a filter.
     pub(crate) fn of(filter: &ContentFilter, allowed: Option<&'a Allowed>) -> Self {
         Self::within(filter, allowed, allowed.map(Allowed::folder_uids))
     }
 
-    /// The same for a statement that looks at no other folders than these.
+    /// The same for a statement that reads only these folders.
     pub(crate) fn within(
         filter: &ContentFilter,
         allowed: Option<&'a Allowed>,
@@ -268,13 +268,13 @@ impl<'a> AllowedParams<'a> {
         }
     }
 
-    /// Adds them to those of a query.
+    /// Adds them to the parameters of a query.
     pub(crate) fn push_to<'b>(&'b self, values: &mut Values<&'b (dyn ToSql + Sync)>) -> AllowedPlaces {
         let [folders, ids, level, default_level, member, since] = values.push_all(self.all());
         AllowedPlaces { folders, ids, open: OpenPlaces { level, default_level, member, since } }
     }
 
-    /// All of them.
+    /// All parameters.
     pub(crate) fn all(&self) -> [&(dyn ToSql + Sync); 6] {
         [
             &self.folders,

@@ -1,4 +1,4 @@
-//! What is kept in memory of permissions, so that a warm read of a dashboard asks no database.
+//! The in-memory cache of permissions, with which a warm read of a dashboard needs no database.
 
 use std::sync::Arc;
 
@@ -9,23 +9,23 @@ use kymograph_app::rights::authorization::OwnAccess;
 use kymograph_domain::rights::resource_permission::ResourcePermission;
 use kymograph_domain::{OrgId, StreamId, TeamId, UserId};
 
-/// What is set on folders and dashboards, by org and numeric id, and the teams that users are members of.
+/// The access-control lists of folders and dashboards, by org and numeric id, and the teams of users.
 ///
-/// Who created something, and when, never changes for a numeric id, so an entry is dropped when the permissions
-/// change, and not with each save of a dashboard. A deleted one stays in it: nobody asks for its id again.
+/// The creator and time of creation never change for a numeric id, so an entry is dropped when the permissions change,
+/// and not with each save of a dashboard. An entry of a deleted object stays: its id is never requested again.
 pub struct ResourcePermissionCache {
     pub(super) own: ReadCache<(OrgId, i64), Arc<OwnAccess>>,
     pub(super) teams: ReadCache<(OrgId, UserId), Arc<[TeamId]>>,
 }
 
 impl ResourcePermissionCache {
-    /// A cache that is told of changes by this feed.
+    /// A cache that is invalidated by this feed.
     #[must_use]
     pub fn new(feed: &Arc<FeedHealth>) -> Self {
         let own = ReadCache::with_weight_for(1_000_000, MAX_AGE, |_, own: &Arc<OwnAccess>| {
             u32::try_from(own.grants.as_ref().map_or(0, Vec::len) + 1).unwrap_or(u32::MAX)
         });
-        // An event on a team does not say whose teams it changes.
+        // An event on a team does not contain the users whose teams it changes.
         let teams = ReadCache::with_entries_for(20_000, MAX_AGE).outdated_in_org_by(&["team", "org"]);
         let own = own.dropped_by::<ResourcePermission, i64>(|org, id| (org, id)).outdated_in_org_by(&["org"]);
         Self { own: own.while_live(feed), teams: teams.while_live(feed) }

@@ -1,5 +1,5 @@
-//! The parts of queries that leave out what an actor may not see, before it is counted and cut into pages. In each of them
-//! `$1` is the org.
+//! The parts of queries that filter out what an actor may not see, before rows are counted and paginated. In each of
+//! them `$1` is the org.
 
 use kymograph_app::rights::authorization::ContentFilter;
 use kymograph_domain::{AccessLevel, Timestamp};
@@ -30,7 +30,7 @@ impl<'a> FilterParams<'a> {
         }
     }
 
-    /// Adds them to those of a query. The first place says whether the filter lets all through.
+    /// Adds them to the parameters of a query. The first place says whether the filter passes everything.
     pub(crate) fn push_to<'b>(
         &'b self,
         values: &mut Values<&'b (dyn ToSql + Sync)>,
@@ -43,7 +43,7 @@ impl<'a> FilterParams<'a> {
     }
 }
 
-/// The places of what decides on what is open at the root.
+/// The places of the parameters that determine what is open at the root.
 #[derive(Clone, Copy)]
 pub(crate) struct OpenPlaces {
     pub(crate) level: Place,
@@ -53,7 +53,7 @@ pub(crate) struct OpenPlaces {
 }
 
 impl OpenPlaces {
-    /// Those from a place on.
+    /// The places that start at the given one.
     pub(crate) const fn from(Place(first): Place) -> Self {
         Self {
             level: Place(first),
@@ -63,10 +63,11 @@ impl OpenPlaces {
         }
     }
 
-    /// Whether a row `t` at the root has no list of its own and so is open: by the role's default, and to its creator.
+    /// Whether a row `t` at the root has no access-control list and so is open: by the role's default, and to its
+    /// creator.
     pub(crate) fn open_at_root(&self, kind: &str, t: &str) -> String {
         let Self { level, default_level, member, since } = self;
-        // By default whoever may see anything may ask a data source, and not change it.
+        // By default all members with access may query a data source, but not change it.
         let default_level = match kind {
             "data_source" => format!("least({default_level}::smallint, 1)"),
             _ => format!("{default_level}::smallint"),
@@ -88,12 +89,12 @@ pub(crate) struct FilterPlaces {
 }
 
 impl FilterPlaces {
-    /// Those from a place on.
+    /// The places that start at the given one.
     pub(crate) const fn from(first: Place) -> Self {
         Self { grantees: first, open: OpenPlaces::from(Place(first.0 + 1)) }
     }
 
-    /// The grantees whose grants count: those of the filter, and the teams of the member.
+    /// The grantees whose grants apply: those of the filter, and the teams of the member.
     pub(crate) fn grantees(&self) -> String {
         let (grantees, member) = (self.grantees, self.open.member);
         format!(
@@ -117,18 +118,18 @@ impl FilterPlaces {
     }
 }
 
-/// The folders that are allowed, for `… IN`. PostgreSQL makes a hash table of them whatever it thinks of how many they are,
-/// and does not look at each while it plans, because it does not see them.
+/// The allowed folders, for `… IN`. PostgreSQL builds a hash table of them whatever their estimated number, and does
+/// not process each of them while planning, because it does not see them.
 pub(crate) fn among(list: Place, of: &str) -> String {
     format!("(SELECT unnest((SELECT {list}::{of}[])))")
 }
 
-/// Whether a row `f` of `folders` is let through.
+/// Whether a row `f` of `folders` is allowed.
 pub(crate) fn allows_folder(folders: Place) -> String {
     format!("({folders}::text[] IS NULL OR f.uid IN {})", among(folders, "text"))
 }
 
-/// The places of what tells which dashboards are let through.
+/// The places of the parameters that determine which dashboards are allowed.
 #[derive(Clone, Copy)]
 pub(crate) struct AllowedPlaces {
     pub(crate) folders: Place,
@@ -137,14 +138,14 @@ pub(crate) struct AllowedPlaces {
 }
 
 impl AllowedPlaces {
-    /// Those from a place on.
+    /// The places that start at the given one.
     pub(crate) const fn from(Place(first): Place) -> Self {
         let (folders, ids) = (Place(first), Place(first + 1));
         Self { folders, ids, open: OpenPlaces::from(Place(first + 2)) }
     }
 
-    /// Whether a row `d` of `dashboards` is let through: because it is in a folder that is, which the condition that is added
-    /// can restrict; because it is granted by itself; or because it is open at the root.
+    /// Whether a row `d` of `dashboards` is allowed: because its folder is, which the condition `and` can restrict;
+    /// because it is granted individually; or because it is open at the root.
     pub(crate) fn allows_dashboard(&self, and: &str) -> String {
         let Self { folders, ids, open } = self;
         let (in_folders, in_ids) = (among(*folders, "text"), among(*ids, "bigint"));

@@ -31,13 +31,13 @@ pub struct FolderPlace {
     pub parent_uid: Option<Uid>,
 }
 
-/// Folders in memory, as their slice keeps them.
+/// The in-memory cache of folders, kept by their slice.
 pub trait FolderMemory: Send + Sync {
-    /// The place of a folder that is remembered.
+    /// The place of a cached folder.
     fn place(&self, org: OrgId, uid: &Uid) -> Option<FolderPlace>;
     /// To be called before folders are fetched.
     fn before_fetch(&self) -> BeforeFetch;
-    /// Remembers a folder by all columns of its row.
+    /// Caches a folder from all columns of its row.
     fn keep_row(&self, before: &BeforeFetch, org: OrgId, row: &Row) -> Result<()>;
 }
 
@@ -49,7 +49,7 @@ pub struct PgResourcePermissionReader {
 }
 
 impl PgResourcePermissionReader {
-    /// A reader on this database. It shares what is remembered of folders.
+    /// A reader on this database. It shares the cache of folders.
     #[must_use]
     pub fn new(
         database: Database,
@@ -59,7 +59,7 @@ impl PgResourcePermissionReader {
         Self { database, cache, folders }
     }
 
-    /// What memory knows, if it knows everything.
+    /// The cached facts, if all of them are cached.
     fn remembered(&self, scope: &Scope, guarded: Guarded<'_>) -> Option<AccessFacts> {
         let org = scope.org();
         let teams = self.cache.teams.get(&(org, scope.actor().user_id))?;
@@ -76,7 +76,7 @@ impl PgResourcePermissionReader {
                 nodes.push(AccessNode { kind, own, is_root: true });
                 None
             }
-            // What is in the trash is asked for seldom, and memory does not know when it came there.
+            // The trash is rarely read, and the cache does not contain the time of deletion.
             Guarded::Trashed(_) => return None,
         };
         while let Some(uid) = next.take().filter(|_| nodes.len() <= MAX_DEPTH) {
@@ -89,7 +89,7 @@ impl PgResourcePermissionReader {
         Some(AccessFacts { nodes, teams })
     }
 
-    /// Reads everything with one statement, and remembers it.
+    /// Reads everything with one statement, and caches it.
     async fn fetch(&self, scope: &Scope, guarded: Guarded<'_>) -> Result<AccessFacts> {
         let (org, user) = (scope.org(), scope.actor().user_id);
         let (object, folder) = match guarded {
@@ -123,9 +123,9 @@ impl PgResourcePermissionReader {
     }
 }
 
-/// A row for the dashboard, in the trash or not, or data source `$2`, if one is meant, one for each folder from `$3` up, innermost first,
-/// and a last one with the teams of the user `$4`. Of a dashboard in the trash the folders begin with the one that it was
-/// deleted from; one that has the uid of that, but was created later, is another one.
+/// A row for the dashboard, in the trash or not, or the data source `$2`, if given, one for each folder from `$3` up,
+/// innermost first, and a last one with the teams of the user `$4`. The folders of a dashboard in the trash start with
+/// the one it was deleted from; a folder that has the uid of that one, but was created later, is a different one.
 const FETCH: &str = "WITH RECURSIVE up AS (
         SELECT f.*, 1 AS depth FROM folders f WHERE f.org_id = $1 AND f.uid = $3
         UNION ALL
@@ -188,7 +188,8 @@ fn level_of(number: i16) -> Result<AccessLevel> {
         .ok_or_else(|| Error::internal(format!("{number} is not an access level")))
 }
 
-/// Where what a filter lets through begins: what is granted, and what is open at the root where nothing is set.
+/// The topmost objects of what passes a filter: granted ones, and those open at the root without an access-control
+/// list.
 fn rights_text(limit: Place, is_unlimited: Place, filter: FilterPlaces) -> String {
     let OpenPlaces { level, default_level, member, since } = filter.open;
     let grantees = filter.grantees();

@@ -10,13 +10,14 @@ use kymograph_domain::OrgId;
 use super::tree::Tree;
 use super::{Allowed, Version};
 
-/// How much is kept of all orgs together. Beyond that the org that has the most loses first, so that no org can take from
-/// others what is less than its own.
+/// The maximum total size for all orgs, in bytes. Beyond it the org with the most data is evicted first, so that no org
+/// can displace another one that has less.
 pub const MAX_KEPT_BYTES: usize = 64 * 1024 * 1024;
-/// How much is in the folders of an actor is counted anew after this. To be wrong about it costs time only.
+/// How long the size of an actor's folders is cached. An outdated size only costs time.
 const KEPT_FOR: Duration = Duration::from_secs(600);
 
-/// The folders of an org and the event up to which they are true. Whoever reads them anew has the lock meanwhile.
+/// The folders of an org and the event up to which they are valid. A request that reads them again holds the lock
+/// meanwhile.
 type TreeSlot = Arc<tokio::sync::Mutex<Option<(i64, Arc<Tree>)>>>;
 
 /// The state of the cache before a read.
@@ -30,9 +31,9 @@ pub(super) struct Cache(Mutex<Orgs>);
 struct Orgs {
     orgs: HashMap<OrgId, Org>,
     bytes: usize,
-    /// Counts uses, so that what was not used for the longest time is known.
+    /// Counts uses, to find the least recently used entries.
     uses: u64,
-    /// How often all was forgotten.
+    /// The number of times that the cache was cleared.
     clears: u64,
 }
 
@@ -40,7 +41,7 @@ struct Orgs {
 struct Org {
     tree: TreeSlot,
     tree_bytes: usize,
-    /// Up to which event all that is kept of actors is true.
+    /// The event up to which all entries of actors are valid.
     rights: i64,
     allowed: HashMap<ContentFilter, Kept>,
     bytes: usize,
@@ -59,12 +60,12 @@ impl Cache {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The state before a read, whose result is to be kept.
+    /// The state before a read whose result is to be cached.
     pub(super) fn before_fetch(&self) -> BeforeFetch {
         BeforeFetch(self.lock().clears)
     }
 
-    /// The contents that an actor may use, if they are kept and still true.
+    /// The contents that an actor may use, if they are cached and still valid.
     pub(super) fn find(&self, org: OrgId, filter: &ContentFilter, version: Version) -> Option<Arc<Allowed>> {
         let mut orgs = self.lock();
         orgs.uses += 1;
@@ -87,7 +88,7 @@ impl Cache {
         org.tree.clone()
     }
 
-    /// Keeps what was read, unless all was forgotten since, or newer is kept.
+    /// Caches the result of a read, unless the cache was cleared since, or has a newer one.
     pub(super) fn keep(
         &self,
         before: BeforeFetch,
@@ -103,7 +104,7 @@ impl Cache {
         }
     }
 
-    /// Forgets all.
+    /// Clears the cache.
     pub(super) fn clear(&self) {
         let mut orgs = self.lock();
         *orgs = Orgs { uses: orgs.uses, clears: orgs.clears + 1, ..Orgs::default() };
@@ -132,7 +133,7 @@ impl Orgs {
         self.bytes += org.bytes;
     }
 
-    /// Forgets until no more is kept than is allowed: of the org that has the most, what was not used for the longest time.
+    /// Evicts entries down to the maximum size: of the org with the most data, the least recently used ones.
     fn shrink(&mut self, max_bytes: usize) {
         while self.bytes > max_bytes {
             let largest = self.orgs.iter().max_by_key(|(_, org)| (org.bytes, std::cmp::Reverse(org.used)));
@@ -145,7 +146,7 @@ impl Orgs {
                 org.allowed.remove(&filter);
                 org.count();
             }
-            // Without anybody who uses it the tree is of no use.
+            // Without entries of actors the tree is not needed.
             if org.allowed.is_empty() {
                 self.orgs.remove(&id);
             } else {
@@ -198,7 +199,7 @@ mod tests {
         assert!(cache.find(OrgId(1), &filter(1), version(6)).is_none());
         assert!(cache.find(OrgId(1), &filter(2), version(5)).is_none());
         assert!(cache.find(OrgId(2), &filter(1), version(5)).is_none());
-        // An older read is not kept beside a newer one.
+        // An older read is not cached in addition to a newer one.
         cache.keep(cache.before_fetch(), OrgId(1), &filter(2), version(6), &allowed(3));
         cache.keep(cache.before_fetch(), OrgId(1), &filter(1), version(5), &allowed(3));
         assert!(cache.find(OrgId(1), &filter(1), version(5)).is_none());

@@ -1,4 +1,4 @@
-//! The folders of an org and what is inside of what, in as few bytes as it takes.
+//! The folders of an org and their hierarchy, in as few bytes as possible.
 
 use kymograph_domain::rights::resource_permission::MAX_DEPTH;
 
@@ -8,16 +8,16 @@ const ROOT: u32 = u32::MAX;
 /// All folders of an org, in the order of their uids.
 #[derive(Debug)]
 pub(super) struct Tree {
-    /// The uids, one after the other.
+    /// The concatenated uids.
     uids: String,
-    /// The end of each.
+    /// The end of each uid.
     ends: Vec<u32>,
-    /// The number of the folder that each is in.
+    /// The number of each folder's parent.
     parents: Vec<u32>,
 }
 
 impl Tree {
-    /// The tree of folders, of which each is in the parent of the same place, or at the root if that is empty.
+    /// The tree of folders with these uids and the parents at the same indexes, which are empty at the root.
     pub(super) fn of(uids: &[&str], parents: &[&str]) -> Self {
         let mut folders: Vec<_> = uids.iter().copied().zip(parents.iter().copied()).collect();
         folders.sort_unstable();
@@ -37,7 +37,7 @@ impl Tree {
         tree
     }
 
-    /// How many folders there are.
+    /// The number of folders.
     pub(super) fn len(&self) -> usize {
         self.ends.len()
     }
@@ -62,7 +62,7 @@ impl Tree {
         None
     }
 
-    /// A bit for each folder: whether it is one of these or inside one.
+    /// A bit for each folder: whether it is one of these or inside one of them.
     pub(super) fn inside(&self, outer: &[&str]) -> Vec<u64> {
         let mut is_inside: Vec<Option<bool>> = vec![None; self.len()];
         for found in outer.iter().filter_map(|uid| self.find(uid)) {
@@ -78,7 +78,7 @@ impl Tree {
                 way.push(next);
                 match self.parents[next] {
                     ROOT => break false,
-                    // A folder is never in itself, and no deeper than this.
+                    // Guards against cycles and deeper folders, which do not exist.
                     _ if way.len() > MAX_DEPTH => break false,
                     parent => next = parent as usize,
                 }
@@ -92,7 +92,7 @@ impl Tree {
         is_inside.chunks(64).map(bits).collect()
     }
 
-    /// These folders in the way in which it is known what each folder is in. The root is the empty uid.
+    /// The numbers of these folders, as parents. The root is the empty uid.
     pub(super) fn parents_of(&self, outer: &[String]) -> Vec<u32> {
         let number =
             |uid: &String| if uid.is_empty() { Some(ROOT) } else { u32::try_from(self.find(uid)?).ok() };
@@ -101,12 +101,12 @@ impl Tree {
         outer
     }
 
-    /// Whether a folder is directly inside one of some.
+    /// Whether a folder is directly inside one of `outer`.
     pub(super) fn is_in_one_of(&self, number: usize, outer: &[u32]) -> bool {
         outer.binary_search(&self.parents[number]).is_ok()
     }
 
-    /// How much memory it takes.
+    /// Its memory in bytes.
     pub(super) fn bytes(&self) -> usize {
         size_of::<Self>() + self.uids.len() + (self.ends.len() + self.parents.len()) * size_of::<u32>()
     }
