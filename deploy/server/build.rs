@@ -8,7 +8,7 @@ use std::{env, fs};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let dist = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("../../portal/dist").canonicalize()?;
-    // The directory is there even before the first build, because its .gitignore is in the repository.
+    // The directory exists even before the first build, because its .gitignore is in the repository.
     println!("cargo:rerun-if-changed={}", dist.display());
     let site = dist.join("site");
     let index = site.join("index.html");
@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The files that have a compressed form, without its ending, sorted by the path they are served under.
+/// The files that have a compressed form, without the suffix of that, sorted by the path they are served under.
 fn compressed_files(site: &Path) -> Result<Vec<(String, PathBuf)>, Box<dyn Error>> {
     let mut found = Vec::new();
     let mut directories = vec![site.to_owned()];
@@ -56,7 +56,7 @@ fn literal(path: &Path) -> Result<String, Box<dyn Error>> {
     Ok(format!("{:?}", path.to_str().ok_or("a path is not UTF-8")?))
 }
 
-/// The path with another ending behind its own.
+/// The path with an extension appended.
 fn with_added(path: &Path, extension: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".");

@@ -20,8 +20,8 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    /// The named user; else the one who owns the cluster already; else `postgres` or `nobody`. Without the
-    /// rights of root it can only be ourselves.
+    /// The named user; otherwise the owner of an existing cluster; otherwise `postgres` or `nobody`. Without the rights
+    /// of root it can only be our own user.
     pub(crate) fn choose(run_as: Option<&str>, cluster: &Path) -> Result<Self, EmbeddedError> {
         let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
         let find =
@@ -51,7 +51,7 @@ impl Account {
         file.uid() == self.uid
     }
 
-    /// Hands a file or folder that we made over to this user.
+    /// Makes this user the owner of a file or folder that we created.
     pub(crate) fn take(&self, path: &Path) -> Result<(), EmbeddedError> {
         if self.step_down {
             lchown(path, Some(self.uid), Some(self.gid))
@@ -79,14 +79,14 @@ impl Account {
             fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>).map_err(failed)?;
         for entry in entries {
             let path = entry.path();
-            // A link's target is left alone: it may lead out of the cluster.
+            // The target of a link is left alone: it may be outside of the cluster.
             if entry.file_type().map_err(EmbeddedError::io("read", &path))?.is_dir() {
                 self.take_tree(&path)?;
             } else {
                 self.take(&path)?;
             }
         }
-        // The folder itself comes last, so that a kill in the middle is noticed and repeated.
+        // The folder itself comes last, so that an interrupted run is noticed and repeated.
         self.take(folder)
     }
 
@@ -106,7 +106,7 @@ impl Account {
         command
     }
 
-    /// Explains why a command could not be started: most often a folder above is closed to the user.
+    /// Explains why a command could not be started: most often the user may not enter a parent folder.
     pub(crate) fn why_not(&self, program: &Path, folder: &Path, source: io::Error) -> EmbeddedError {
         let barred = || self.barred(folder).or_else(|| self.barred(program.parent()?));
         if source.kind() == io::ErrorKind::PermissionDenied
@@ -117,8 +117,8 @@ impl Account {
         EmbeddedError::io("run", program)(source)
     }
 
-    /// The first folder on the way that this user may not enter, judged by the mode bits. They are asked only
-    /// after a failure, since access control lists may grant what the mode does not show.
+    /// The first folder of the path that this user may not enter according to the mode bits. They are checked only
+    /// after a failure, because access-control lists may grant more than the mode shows.
     fn barred(&self, folder: &Path) -> Option<PathBuf> {
         let mut way: Vec<&Path> = folder.ancestors().collect();
         way.reverse();
@@ -141,13 +141,13 @@ fn by_name(users: &str, name: &str) -> Option<Account> {
     users.lines().filter_map(parse).find(|user| user.name == name)
 }
 
-/// The user with this number, who need not have a name: containers often run under bare numbers.
+/// The user with this number, which need not have a name: containers often run under bare numbers.
 fn by_uid(users: &str, uid: u32, gid: u32) -> Account {
     let unnamed = || Account { name: uid.to_string(), uid, gid, step_down: true };
     users.lines().filter_map(parse).find(|user| user.uid == uid).unwrap_or_else(unnamed)
 }
 
-/// One line of `/etc/passwd`: name, password, uid, gid, and what we do not need.
+/// One line of `/etc/passwd`: name, password, uid, gid, and fields that we do not need.
 fn parse(line: &str) -> Option<Account> {
     let mut fields = line.split(':');
     let name = fields.next()?.to_owned();

@@ -16,7 +16,7 @@ pub(crate) struct Binaries {
 }
 
 impl Binaries {
-    /// The programs that an existing cluster needs, or the newest ones for a cluster still to be made.
+    /// The programs that an existing cluster needs, or the newest ones for a new cluster.
     pub(crate) fn find(cluster: &Path) -> Result<Self, EmbeddedError> {
         match fs::read_to_string(cluster.join("PG_VERSION")) {
             Ok(version) => {
@@ -49,13 +49,13 @@ impl Binaries {
     }
 }
 
-/// Packages of mere client tools bring a folder without the server.
+/// Packages with client tools only have a folder without the server.
 fn is_complete(folder: &Path) -> bool {
     folder.join("postgres").is_file() && folder.join("initdb").is_file()
 }
 
-/// The first `postgres` on PATH, if its version will do. Its link is followed, since only the link may be on
-/// PATH and `initdb` lies beside the program itself.
+/// The first `postgres` on PATH, if its version is supported. A link is followed, because only the link may be on PATH
+/// while `initdb` is next to the program itself.
 fn on_path(wanted: &[&str]) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let program =
@@ -69,7 +69,7 @@ fn on_path(wanted: &[&str]) -> Option<PathBuf> {
         .then(|| folder.to_owned())
 }
 
-/// The major version in the words of `postgres --version`, like `postgres (Postgres) 15.14 (Debian …)`.
+/// The major version in the output of `postgres --version`, like `postgres (Postgres) 15.14 (Debian …)`.
 fn major(told: &str) -> Option<&str> {
     let version = told.split_whitespace().nth(2)?;
     version.split(|c: char| !c.is_ascii_digit()).next()

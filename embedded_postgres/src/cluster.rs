@@ -1,4 +1,4 @@
-//! The cluster of a data folder: whose it is, how it is configured, and how its server is launched.
+//! The cluster of a data folder: its owner, its configuration, and the launch of its server.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -13,7 +13,7 @@ use crate::place::{PORT, Place};
 use crate::postmaster::Postmaster;
 use crate::server_log::ServerLog;
 
-/// What suits a small machine; the settings of the caller override it.
+/// The defaults for a small machine, which the caller's settings override.
 const DEFAULTS: [(&str, &str); 8] = [
     ("shared_buffers", "128MB"),
     ("max_connections", "200"),
@@ -27,7 +27,7 @@ const DEFAULTS: [(&str, &str); 8] = [
     ("log_timezone", "UTC"),
 ];
 
-/// What the safety of the data and this module rely on; nothing overrides it.
+/// The settings that the safety of the data and this module rely on; nothing overrides them.
 const FIXED: [(&str, &str); 6] = [
     ("fsync", "on"),
     ("full_page_writes", "on"),
@@ -49,7 +49,7 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Opens the cluster of a data folder, making it first if there is none. The caller holds the lock.
+    /// Opens the cluster of a data folder, creating it first if there is none. The caller holds the lock.
     pub(crate) async fn open(place: Place, settings: EmbeddedSettings) -> Result<Self, EmbeddedError> {
         let binaries = Binaries::find(&place.cluster)?;
         let account = Account::choose(settings.run_as.as_deref(), &place.cluster)?;
@@ -64,7 +64,7 @@ impl Cluster {
         })
     }
 
-    /// Takes over the server that a killed predecessor left, wherever its socket is.
+    /// Takes over the server that a killed predecessor left running, wherever its socket is.
     pub(crate) fn adopt(&mut self, running: Running) -> Postmaster {
         if let Some(socket) = running.socket {
             (self.socket, self.port) = (socket, running.port);
@@ -72,7 +72,7 @@ impl Cluster {
         Postmaster::Adopted { pid: running.pid, cluster: self.place.cluster.clone() }
     }
 
-    /// Starts the server. It is our own child, not `pg_ctl`'s, so that we see its end at once.
+    /// Starts the server. It is our own child instead of `pg_ctl`'s, so that we notice its end at once.
     pub(crate) fn launch(&self) -> Result<(Postmaster, ServerLog), EmbeddedError> {
         let cluster = &self.place.cluster;
         self.account.take_cluster(cluster)?;
@@ -83,7 +83,7 @@ impl Cluster {
         let mut command = self.account.command(&program, cluster);
         command.arg("-D").arg(cluster).args(self.arguments());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
-        // Out of our process group: Ctrl-C in a terminal must reach us alone, who stop it in order.
+        // In its own process group: Ctrl-C in a terminal must reach only us, who then stop it properly.
         command.process_group(0).kill_on_drop(false);
         let child = command.spawn().map_err(|error| self.account.why_not(&program, cluster, error))?;
         let pid = child.id().and_then(|pid| pid.try_into().ok()).unwrap_or_default();
@@ -95,13 +95,13 @@ impl Cluster {
         let extra = self.extra.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let (port, folders) = (self.port.to_string(), quoted(&self.socket));
         let socket = [("port", port.as_str()), ("unix_socket_directories", folders.as_str())];
-        // The last one of a name is the one that counts.
+        // The last setting of a name takes effect.
         let settings = defaults.chain(extra).chain(FIXED).chain(socket);
         settings.flat_map(|(name, value)| ["-c".to_owned(), format!("{name}={value}")]).collect()
     }
 }
 
-/// A folder as an element of a list setting, in which a bare comma or space would separate.
+/// A folder as an element of a list setting, in which an unquoted comma or space is a separator.
 fn quoted(folder: &Path) -> String {
     format!("\"{}\"", folder.display().to_string().replace('"', "\"\""))
 }

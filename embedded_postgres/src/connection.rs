@@ -11,7 +11,7 @@ use crate::error::EmbeddedError;
 /// The name of the superuser and of the database.
 pub(crate) const NAME: &str = "kymograph";
 
-/// Longer than a loaded machine takes to fork a backend, short enough to look at the process again.
+/// Longer than a loaded machine takes to fork a backend, short enough to check the process again.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How to reach the database through the socket in this folder.
@@ -21,8 +21,8 @@ pub(crate) fn config(socket: &Path, port: u16) -> Config {
     config
 }
 
-/// Whether the server accepts connections to our database, which is made if it is missing: that way a kill
-/// between the cluster's making and the database's is repaired by the next start.
+/// Whether the server accepts connections to our database, which is created if it is missing: the next start thus
+/// repairs a kill between the creation of the cluster and that of the database.
 pub(crate) async fn answers(config: &Config) -> Result<bool, EmbeddedError> {
     let mut patient = config.clone();
     patient.connect_timeout(ANSWER_TIMEOUT);
@@ -30,9 +30,9 @@ pub(crate) async fn answers(config: &Config) -> Result<bool, EmbeddedError> {
     match error.code() {
         None => Ok(false),
         Some(code) if *code == SqlState::UNDEFINED_DATABASE => create_database(patient).await,
-        // It runs, and has more clients than we need to know of.
+        // It is running, and its connections are exhausted.
         Some(code) if *code == SqlState::TOO_MANY_CONNECTIONS => Ok(true),
-        // Class 57 is about the server's own coming and going.
+        // Class 57 reports that the server is starting or shutting down.
         Some(code) if code.code().starts_with("57") => Ok(false),
         Some(_) => Err(error.into()),
     }
@@ -46,7 +46,7 @@ async fn create_database(mut config: Config) -> Result<bool, EmbeddedError> {
     };
     let (created, _) = tokio::join!(create, connection);
     match created {
-        // Another process of ours may have been faster.
+        // Another process of ours may have created it first.
         Err(error) if error.code() != Some(&SqlState::DUPLICATE_DATABASE) => Err(error.into()),
         _ => Ok(true),
     }

@@ -30,7 +30,7 @@ pub enum EmbeddedError {
     /// The cluster's folder holds something else.
     #[error("{} is not empty, yet holds no PostgreSQL cluster: move it away, or choose another data folder", .0.display())]
     NotACluster(PathBuf),
-    /// The cluster belongs to a user that we are not and cannot become.
+    /// The cluster belongs to a user that we are not and cannot switch to.
     #[error("{} belongs to the user with id {uid}: start the server as that user or as root", cluster.display())]
     NotOurs {
         /// The cluster's folder.
@@ -50,7 +50,7 @@ pub enum EmbeddedError {
         /// The process that holds it.
         pid: String,
     },
-    /// The user that shall run Postgres does not exist.
+    /// The user to run Postgres as does not exist.
     #[error(
         "there is no user `{0}` in /etc/passwd to run PostgreSQL as (it refuses to run as root): create it, \
          or name another one"
@@ -59,7 +59,7 @@ pub enum EmbeddedError {
     /// Only root can run Postgres as someone else.
     #[error("only root can run PostgreSQL as the user `{0}`: start the server as root or as that user")]
     CannotBecome(String),
-    /// A folder on the way is closed to the user that runs Postgres.
+    /// A parent folder is closed to the user that runs Postgres.
     #[error(
         "PostgreSQL runs as the user `{user}`, who may not enter {}: allow it (`chmod o+x` on that folder), \
          or choose another data folder (GF_PATHS_DATA)",
@@ -71,7 +71,7 @@ pub enum EmbeddedError {
         /// The first folder that it cannot enter.
         folder: PathBuf,
     },
-    /// Somebody else made the folder of our socket.
+    /// The folder of our socket was created by another user.
     #[error("{} is not a folder of our own, so that a socket in it cannot be trusted: remove it", .0.display())]
     SocketFolderTaken(PathBuf),
     /// `initdb` failed.
@@ -82,26 +82,26 @@ pub enum EmbeddedError {
     Launch {
         /// The log file of Postgres.
         log: PathBuf,
-        /// What it last wrote there.
+        /// The last lines of that log.
         reason: String,
     },
-    /// Postgres runs, but refuses us.
+    /// Postgres is running, but refuses the connection.
     #[error("the embedded PostgreSQL refuses the connection: {}", explain(.0))]
     Refused(#[from] tokio_postgres::Error),
-    /// Postgres outlived every request to stop.
+    /// Postgres did not stop after any of the signals.
     #[error("PostgreSQL (pid {0}) did not stop in time and still runs; the next start will adopt it")]
     StillRunning(i32),
-    /// The task that looks after Postgres was ended from outside.
+    /// The task that supervises Postgres was aborted.
     #[error("the supervision of the embedded PostgreSQL ended before it could be stopped")]
     Unsupervised,
     /// A file operation failed.
     #[error("cannot {doing} {}: {source}", path.display())]
     Io {
-        /// What was attempted.
+        /// The attempted operation.
         doing: &'static str,
-        /// On which file or folder.
+        /// The file or folder of the operation.
         path: PathBuf,
-        /// The system's answer.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
@@ -114,7 +114,7 @@ impl EmbeddedError {
     }
 }
 
-/// The server's own words, which the error of the driver leaves to its source.
+/// The message of the server, which the error of the driver only has as its source.
 fn explain(error: &tokio_postgres::Error) -> String {
     error.as_db_error().map_or_else(|| error.to_string(), |refusal| refusal.message().to_owned())
 }

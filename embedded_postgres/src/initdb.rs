@@ -1,4 +1,4 @@
-//! Makes a new cluster, wholly or not at all.
+//! Creates a new cluster, completely or not at all.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -13,15 +13,15 @@ use crate::connection::NAME;
 use crate::error::EmbeddedError;
 use crate::place::Place;
 
-/// Drafts of clusters are named so, with numbers behind.
+/// The prefix of the folder names of unfinished clusters, followed by numbers.
 const DRAFT: &str = "postgres.new-";
 
-/// Text compares by bytes, which is fast and the same on every machine, while upper and lower case are known
-/// for all of Unicode. Systems without the locale C.UTF-8 get plain C.
+/// Text is compared by bytes, which is fast and the same on every machine, while upper and lower case are defined for
+/// all of Unicode. Systems without the locale C.UTF-8 get plain C.
 const LOCALES: [&[&str]; 2] = [&["--locale=C.UTF-8", "--lc-collate=C", "--lc-messages=C"], &["--locale=C"]];
 
-/// Makes the cluster in a folder beside its place and renames it when it is complete and on the disk, so that
-/// a kill at any moment leaves either no cluster or a whole one.
+/// Creates the cluster in a folder next to its place and renames it when it is complete and on the disk, so that a kill
+/// at any moment leaves either no cluster or a complete one.
 pub(crate) async fn make_if_missing(
     place: &Place,
     binaries: &Binaries,
@@ -32,7 +32,7 @@ pub(crate) async fn make_if_missing(
     if cluster.join("PG_VERSION").is_file() {
         return Ok(());
     }
-    // An empty folder may be there, and the rename will replace it.
+    // An empty folder may exist, and is replaced by the rename.
     if fs::read_dir(cluster).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(EmbeddedError::NotACluster(cluster.clone()));
     }
@@ -47,8 +47,8 @@ pub(crate) async fn make_if_missing(
     File::open(&place.data).and_then(|data| data.sync_all()).map_err(EmbeddedError::io("sync", &place.data))
 }
 
-/// A folder whose name nobody else uses, not even an `initdb` that outlived its killed server and still writes
-/// by name into a folder that we have just removed.
+/// A folder with an unused name, not even used by an `initdb` that outlived its killed server and still writes by name
+/// into a folder that we have just removed.
 fn begin_draft(place: &Place) -> Result<PathBuf, EmbeddedError> {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     loop {
@@ -62,8 +62,8 @@ fn begin_draft(place: &Place) -> Result<PathBuf, EmbeddedError> {
     }
 }
 
-/// Removes what killed servers left. What cannot be removed, perhaps because an `initdb` still writes there,
-/// only takes up space, and is tried again by the next start.
+/// Removes the leftovers of killed servers. A folder that cannot be removed, perhaps because an `initdb` still writes
+/// there, only takes up space, and is tried again by the next start.
 fn remove_drafts(place: &Place) {
     for entry in fs::read_dir(&place.data).into_iter().flatten().flatten() {
         if entry.file_name().to_string_lossy().starts_with(DRAFT)
@@ -102,7 +102,8 @@ async fn run_initdb(
     let program = binaries.initdb();
     let mut command = account.command(&program, draft);
     command.arg("--pgdata").arg(draft).args(["--username", NAME, "--encoding=UTF8"]).args(locale);
-    // Whoever reaches the socket, in a folder closed to all others, is trusted; nobody comes by network.
+    // Every client of the socket, in a folder closed to all others, is trusted; connections over the network are
+    // rejected.
     command.args(["--auth-local=trust", "--auth-host=reject"]);
     command.stdin(Stdio::null()).kill_on_drop(true);
     let done = command.output().await.map_err(|error| account.why_not(&program, draft, error))?;
@@ -113,8 +114,8 @@ async fn run_initdb(
     Err(EmbeddedError::Init(if complaint.is_empty() { done.status.to_string() } else { complaint }))
 }
 
-/// Whether this Postgres was built with LZ4, which only it can tell. It is asked once, here, since that takes
-/// as long as a tenth of a start.
+/// Whether this Postgres was built with LZ4, which only the program can tell. It is checked once, here, because that
+/// takes as long as a tenth of a start.
 async fn knows_lz4(draft: &Path, binaries: &Binaries, account: &Account) -> Result<bool, EmbeddedError> {
     let program = binaries.postgres();
     let mut command = account.command(&program, draft);

@@ -35,26 +35,26 @@ use pid_file::Running;
 use place::Place;
 use supervisor::Supervisor;
 
-/// How long `attach` waits for a server that holds the data folder, but does not serve yet or any more.
+/// How long `attach` waits for a server that holds the data folder, but is starting or stopping.
 const ATTACH_PATIENCE: Duration = Duration::from_secs(60);
 
-/// How often `attach` looks again.
+/// How often `attach` retries.
 const ATTACH_POLL: Duration = Duration::from_millis(20);
 
-/// Which cluster to run, and how.
+/// The settings of the cluster.
 #[derive(Clone, Debug)]
 pub struct EmbeddedSettings {
     /// The data folder; the cluster is its subfolder `postgres`.
     pub data: PathBuf,
-    /// Which user runs Postgres when we are root. Absent: the owner of an existing cluster, else `postgres`,
-    /// else `nobody`.
+    /// The user that runs Postgres if we are root. `None`: the owner of an existing cluster, otherwise `postgres`,
+    /// otherwise `nobody`.
     pub run_as: Option<String>,
-    /// Settings of Postgres by name, which override our defaults but not what durability relies on.
+    /// Settings of Postgres by name, which override our defaults, but not those that durability relies on.
     pub extra: Vec<(String, String)>,
 }
 
-/// A private Postgres, kept running until it is stopped. When this is dropped without, Postgres runs on
-/// and the next start adopts it.
+/// A private Postgres, kept running until it is stopped. If this is dropped instead, Postgres continues to run and is
+/// adopted by the next start.
 #[derive(Debug)]
 #[must_use = "when it is dropped, nobody looks after PostgreSQL"]
 pub struct EmbeddedPostgres {
@@ -66,7 +66,7 @@ pub struct EmbeddedPostgres {
 }
 
 impl EmbeddedPostgres {
-    /// Starts the cluster of a data folder, making it first if there is none, and returns when it accepts
+    /// Starts the cluster of a data folder, creating it first if there is none, and returns when it accepts
     /// connections.
     pub async fn start(settings: EmbeddedSettings) -> Result<Self, EmbeddedError> {
         let place = Place::open(&settings.data)?;
@@ -87,8 +87,8 @@ impl EmbeddedPostgres {
         Ok(Self { config, stop, supervision, _lock: lock })
     }
 
-    /// A running cluster of this data folder, or our own start of it. For subcommands that read beside a
-    /// server or without one.
+    /// Connects to the running cluster of this data folder, or starts it. For subcommands that read with or without a
+    /// running server.
     pub async fn attach(settings: EmbeddedSettings) -> Result<Attached, EmbeddedError> {
         let place = Place::open(&settings.data)?;
         let begun = Instant::now();
@@ -101,7 +101,7 @@ impl EmbeddedPostgres {
                     let own = Self::start_locked(place, lock, settings).await?;
                     return Ok(Attached { config: own.config(), own: Some(own) });
                 }
-                // Its server is on the way up or down.
+                // Its server is starting or stopping.
                 Err(EmbeddedError::InUse { .. }) if begun.elapsed() < ATTACH_PATIENCE => {}
                 Err(error) => return Err(error),
             }
@@ -115,15 +115,15 @@ impl EmbeddedPostgres {
         self.config.clone()
     }
 
-    /// Stops Postgres in order and releases the data folder.
+    /// Stops Postgres properly and releases the data folder.
     pub async fn stop(self) -> Result<(), EmbeddedError> {
-        // A supervision that is gone already shows in its result.
+        // If the supervisor has ended already, its result shows it.
         let _ = self.stop.send(());
         self.supervision.await.map_err(|_| EmbeddedError::Unsupervised)?
     }
 }
 
-/// The settings of the running server of a data folder, if there is one that answers.
+/// The settings of the running server of a data folder, if one accepts connections.
 async fn running_config(place: &Place) -> Result<Option<Config>, EmbeddedError> {
     let Some(Running { socket: Some(socket), port, is_ready: true, .. }) = Running::find(&place.cluster)?
     else {
@@ -148,7 +148,7 @@ impl Attached {
         self.config.clone()
     }
 
-    /// Stops Postgres if it was started for this; one that ran before runs on.
+    /// Stops Postgres if it was started for this; one that was already running continues to run.
     pub async fn release(self) -> Result<(), EmbeddedError> {
         match self.own {
             Some(own) => own.stop().await,

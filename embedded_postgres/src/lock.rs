@@ -6,15 +6,15 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use crate::error::EmbeddedError;
 use crate::place::Place;
 
-/// The right to run the database of a data folder. The kernel ends it with the process, however that dies, so
-/// the file stays where it is and never goes stale.
+/// The right to run the database of a data folder. The kernel releases it with the process, however that ends, so the
+/// file is never removed and never stale.
 #[derive(Debug)]
 pub(crate) struct DataLock {
     _file: File,
 }
 
 impl DataLock {
-    /// Takes the lock, or tells who has it.
+    /// Takes the lock; the error names its holder.
     pub(crate) fn take(place: &Place) -> Result<Self, EmbeddedError> {
         let failed = |source| EmbeddedError::io("lock", &place.lock)(source);
         let mut options = OpenOptions::new();
@@ -22,7 +22,7 @@ impl DataLock {
         let file = file.map_err(failed)?;
         match file.try_lock() {
             Ok(()) => {
-                // Written over rather than truncated first: whoever reads it meanwhile still finds a number.
+                // Overwritten instead of truncated first, so that concurrent readers always find a number.
                 let pid = format!("{}\n", std::process::id());
                 file.write_all_at(pid.as_bytes(), 0).map_err(failed)?;
                 file.set_len(pid.len() as u64).map_err(failed)?;

@@ -1,4 +1,4 @@
-//! What Postgres's `postmaster.pid` and `/proc` tell about a running cluster.
+//! The state of a running cluster according to Postgres's `postmaster.pid` and `/proc`.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -14,10 +14,10 @@ use crate::place::PORT;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Running {
     pub(crate) pid: i32,
-    /// The folder of its socket. It is not known yet when the file is still being written.
+    /// The folder of its socket; `None` while the file is still being written.
     pub(crate) socket: Option<PathBuf>,
     pub(crate) port: u16,
-    /// Whether it says that it accepts connections.
+    /// Whether the file says that it accepts connections.
     pub(crate) is_ready: bool,
 }
 
@@ -40,8 +40,8 @@ impl Running {
     }
 }
 
-/// Whether a process is the postmaster of this cluster, and not another one that got its number later. A
-/// postmaster keeps its command line, while its children replace theirs; that of a zombie is empty.
+/// Whether a process is the postmaster of this cluster, and not another one that got its number later. A postmaster
+/// keeps its command line, while its children replace theirs; that of a zombie is empty.
 pub(crate) fn is_postmaster(pid: i32, cluster: &Path) -> bool {
     let Ok(line) = fs::read(format!("/proc/{pid}/cmdline")) else { return false };
     let words: Vec<&Path> =
@@ -53,11 +53,11 @@ pub(crate) fn is_postmaster(pid: i32, cluster: &Path) -> bool {
     is_postgres && words.windows(2).any(is_ours)
 }
 
-/// Prepares a left `postmaster.pid` for a new start, when nobody runs the cluster.
+/// Prepares a leftover `postmaster.pid` for a new start, if the cluster is not running.
 ///
-/// Postgres overrules the file of a dead postmaster, but would respect it for ever when another process of
-/// the same user got the number. It also overrules a file that names its own parent, so we enter ourselves
-/// there, and keep the rest: by it Postgres finds the children of the dead postmaster that still live.
+/// Postgres overrides the file of a dead postmaster, but would respect it forever if another process of the same user
+/// got the number. It also overrides a file that names its own parent, so we enter our own number there, and keep the
+/// rest: Postgres uses it to find living children of the dead postmaster.
 pub(crate) fn disown(cluster: &Path, socket: &Path, account: &Account) -> Result<(), EmbeddedError> {
     let Some(file) = read(cluster)? else { return Ok(()) };
     if Running::parse(&file).is_some_and(|left| !Path::new(&format!("/proc/{}", left.pid)).exists()) {
@@ -71,10 +71,10 @@ pub(crate) fn disown(cluster: &Path, socket: &Path, account: &Account) -> Result
         account.take(&replacement)?;
         fs::rename(&replacement, &path).map_err(failed)?;
     } else {
-        // A crash of the machine can leave the file empty, on which PostgreSQL refuses to start.
+        // A crash of the machine can leave the file empty; PostgreSQL then refuses to start.
         fs::remove_file(&path).map_err(failed)?;
     }
-    // The socket has a file of the same kind, which protects nothing more.
+    // The socket has a similar file, which protects nothing any more.
     let socket_lock = socket.join(format!(".s.PGSQL.{PORT}.lock"));
     match fs::remove_file(&socket_lock) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {

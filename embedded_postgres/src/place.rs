@@ -1,4 +1,4 @@
-//! Where the parts of the embedded database lie.
+//! The paths of the embedded database.
 
 use std::fmt::Write;
 use std::fs::{self, DirBuilder, Metadata, Permissions};
@@ -12,10 +12,10 @@ use sha2::{Digest, Sha256};
 use crate::account::Account;
 use crate::error::EmbeddedError;
 
-/// The longest path of a unix socket, as the kernel limits it.
+/// The maximum length of the path of a Unix socket, as the kernel limits it.
 const LONGEST_SOCKET_PATH: usize = 107;
 
-/// The port names the socket's file; nothing listens on the network.
+/// The port is part of the name of the socket; nothing listens on the network.
 pub(crate) const PORT: u16 = 5432;
 
 /// The folders and files of one data folder.
@@ -28,12 +28,12 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Makes the data folder if it is missing. Its path is made canonical, so that every server finds the same
-    /// socket and recognizes the same processes.
+    /// Creates the data folder if it is missing. Its path is made canonical, so that every server finds the same socket
+    /// and recognizes the same processes.
     pub(crate) fn open(data: &Path) -> Result<Self, EmbeddedError> {
         fs::create_dir_all(data).map_err(EmbeddedError::io("create the data folder", data))?;
         let data = data.canonicalize().map_err(EmbeddedError::io("find the data folder", data))?;
-        // Postgres tells us of itself in files of text, a path per line.
+        // Postgres writes its paths into text files, one per line.
         if data.to_str().is_none_or(|path| path.contains('\n')) {
             let reason = io::Error::new(io::ErrorKind::InvalidInput, "its path is not one line of UTF-8");
             return Err(EmbeddedError::io("use the data folder", &data)(reason));
@@ -57,14 +57,14 @@ impl Place {
         choices.into_iter().find(|folder| fits(folder)).unwrap_or_else(|| Path::new("/tmp").join(short))
     }
 
-    /// Makes the socket's folder, which only its owner may enter: whoever reaches the socket is a superuser.
-    /// One that somebody else made beforehand, as anyone can in the system's temporary folder, is refused.
+    /// Creates the socket's folder, which only its owner may enter: every client of the socket is a superuser. A folder
+    /// that another user created before, which is possible in the system's temporary folder, is refused.
     pub(crate) fn make_socket_folder(&self, folder: &Path, account: &Account) -> Result<(), EmbeddedError> {
         let is_trusted = |found: &Metadata| {
             found.is_dir() && (account.owns(found) || found.uid() == rustix::process::geteuid().as_raw())
         };
         let look = || fs::symlink_metadata(folder).map_err(EmbeddedError::io("read", folder));
-        // In the data folder it can only be our own, of the time when another user ran Postgres.
+        // Within the data folder it can only be our own, from a time when another user ran Postgres.
         if folder.starts_with(&self.data) && look().is_ok_and(|found| !is_trusted(&found)) {
             fs::remove_dir_all(folder).map_err(EmbeddedError::io("remove", folder))?;
         }

@@ -10,11 +10,11 @@ use tokio::time::{sleep, timeout};
 use crate::error::EmbeddedError;
 use crate::pid_file::is_postmaster;
 
-/// How often we look whether a process that is not our child still lives.
+/// How often a process that is not our child is checked.
 const WATCH_INTERVAL: Duration = Duration::from_millis(50);
 
-/// How Postgres is stopped: first fast (clients are disconnected, everything is written to the tables), then
-/// immediately (the next start replays the log). Nothing acknowledged is lost by either.
+/// The steps of stopping Postgres: first fast (clients are disconnected, everything is written to the tables), then
+/// immediate (the next start replays the log). Neither loses acknowledged writes.
 const STOPS: [(Signal, Duration); 2] =
     [(Signal::INT, Duration::from_secs(20)), (Signal::QUIT, Duration::from_secs(10))];
 
@@ -23,7 +23,7 @@ const STOPS: [(Signal, Duration); 2] =
 pub(crate) enum Postmaster {
     /// We started it.
     Child { child: Child, pid: i32 },
-    /// A server before us started it, and was killed.
+    /// A previous server started it, and was killed.
     Adopted { pid: i32, cluster: PathBuf },
 }
 
@@ -41,7 +41,7 @@ impl Postmaster {
         }
     }
 
-    /// Waits for its end, and tells how it ended if that can be known.
+    /// Waits for its end, and returns how it ended if that is known.
     pub(crate) async fn ended(&mut self) -> String {
         if let Self::Child { child, .. } = self {
             return child.wait().await.map_or_else(|error| error.to_string(), |status| status.to_string());
@@ -54,12 +54,12 @@ impl Postmaster {
 
     pub(crate) async fn stop(&mut self) -> Result<(), EmbeddedError> {
         for (signal, patience) in STOPS {
-            // Also for a child: one that was waited for may have left its number to another process.
+            // Also for a child: after it was waited for, its number may belong to another process.
             if self.has_ended() {
                 return Ok(());
             }
             if let Some(pid) = Pid::from_raw(self.pid()) {
-                // It can have ended since; then the wait below is over at once.
+                // It may have ended meanwhile; then the wait below returns at once.
                 let _ = kill_process(pid, signal);
             }
             if timeout(patience, self.ended()).await.is_ok() {

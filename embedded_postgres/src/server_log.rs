@@ -7,23 +7,23 @@ use std::path::{Path, PathBuf};
 
 use crate::error::EmbeddedError;
 
-/// A file larger than this is put aside at the next start of Postgres, replacing the one put aside before.
+/// A larger file is renamed at the next start of Postgres, replacing the one renamed before.
 const LARGEST_BYTES: u64 = 32 << 20;
 
-/// How much of the log explains a failed start.
+/// The number of log lines that explain a failed start.
 const EXPLAINING_LINES: usize = 6;
 
-/// The log as one run of Postgres writes it.
+/// The log of one run of Postgres.
 #[derive(Debug)]
 pub(crate) struct ServerLog {
     path: PathBuf,
-    /// Where this run's part begins.
+    /// The offset at which this run begins.
     begin: u64,
 }
 
 impl ServerLog {
-    /// Opens the log for a new run. We open it, so that the user that Postgres runs as needs no rights in
-    /// the data folder.
+    /// Opens the log for a new run. We open it ourselves, so that the user of Postgres needs no rights in the data
+    /// folder.
     pub(crate) fn open(path: &Path) -> Result<(Self, File), EmbeddedError> {
         let failed = |source| EmbeddedError::io("write", path)(source);
         if fs::metadata(path).is_ok_and(|log| log.len() > LARGEST_BYTES) {
@@ -37,7 +37,7 @@ impl ServerLog {
     /// The last lines of this run.
     pub(crate) fn last_lines(&self) -> String {
         let mut written = Vec::new();
-        // An unreadable log must not hide the failure that it was to explain.
+        // An unreadable log must not hide the failure that it should explain.
         let _ = File::open(&self.path).and_then(|mut file| {
             file.seek(SeekFrom::Start(self.begin))?;
             file.take(LARGEST_BYTES).read_to_end(&mut written)

@@ -13,21 +13,21 @@ use crate::pid_file::Running;
 use crate::postmaster::Postmaster;
 use crate::server_log::ServerLog;
 
-/// How often we look whether a starting server is ready: at first often, later, when it recovers from a crash,
-/// seldom enough not to hinder it.
+/// The polling interval for a starting server: short at first; later, while it recovers from a crash, long enough not
+/// to slow it down.
 const POLL: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(50));
 
-/// How long a start may be hindered by what a dead predecessor left before that counts as a failure.
+/// How long the leftovers of a dead predecessor may prevent a start before that counts as a failure.
 const HINDRANCE_LIMIT: Duration = Duration::from_secs(60);
 
-/// A server that ran for so long is not in a crash loop.
+/// A server that ran for this long is not in a crash loop.
 const STEADY: Duration = Duration::from_secs(30);
 
 /// Keeps one Postgres running.
 #[derive(Debug)]
 pub(crate) struct Supervisor {
     pub(crate) cluster: Cluster,
-    /// Kept here from the moment of its launch, so that a stop in the middle of a start finds it.
+    /// Stored here from the moment of its launch, so that a stop during a start finds it.
     postmaster: Option<Postmaster>,
 }
 
@@ -36,9 +36,8 @@ impl Supervisor {
         Self { cluster, postmaster: None }
     }
 
-    /// Adopts the running server or starts one, until it accepts connections. The processes of a killed
-    /// postmaster live on for a moment and hold its shared memory, in which time a start fails: such starts
-    /// are repeated.
+    /// Adopts the running server or starts one, until it accepts connections. The processes of a killed postmaster live
+    /// on for a moment and hold its shared memory, so that a start fails: such starts are repeated.
     pub(crate) async fn bring_up(&mut self) -> Result<(), EmbeddedError> {
         let begun = Instant::now();
         let mut pause = Backoff::new(Duration::from_millis(20), Duration::from_millis(500));
@@ -53,7 +52,7 @@ impl Supervisor {
                 tracing::info!(pid, took_ms, adopted = log.is_none(), "the embedded PostgreSQL is ready");
                 return Ok(());
             }
-            // One that we found has finished its shutdown; one that we launched tells why it could not start.
+            // An adopted server has finished its shutdown; one that we launched explains why it could not start.
             if let Some(reason) = log.as_ref().map(ServerLog::last_lines)
                 && (!is_hindered(&reason) || begun.elapsed() > HINDRANCE_LIMIT)
             {
@@ -103,13 +102,13 @@ impl Supervisor {
     }
 }
 
-/// Waits until the server accepts connections; false if it ended instead. It is given all the time it needs,
-/// since it may have to replay a long log.
+/// Waits until the server accepts connections; false if it ended instead. There is no timeout, because it may have to
+/// replay a long log.
 async fn becomes_ready(cluster: &Cluster, postmaster: &mut Postmaster) -> Result<bool, EmbeddedError> {
     let begun = Instant::now();
     let mut next_notice = Duration::from_secs(5);
     loop {
-        // Its own file is asked first: attempts to connect before would only fill its log with refusals.
+        // Its own file is checked first: connecting too early would only fill its log with refusals.
         if let Some(running) = Running::find(&cluster.place.cluster)?
             && running.is_ready
             && running.pid == postmaster.pid()
@@ -129,13 +128,13 @@ async fn becomes_ready(cluster: &Cluster, postmaster: &mut Postmaster) -> Result
     }
 }
 
-/// Whether a start failed only because something of a predecessor is still there, which will pass.
+/// Whether a start failed only because of a temporary leftover of a predecessor.
 fn is_hindered(reason: &str) -> bool {
     reason.contains("pre-existing shared memory block")
         || (reason.contains("lock file \"") && reason.contains("already exists"))
 }
 
-/// Pauses between attempts: none before the first, then ever longer ones up to a limit.
+/// Pauses between attempts: none before the first, then increasing ones up to a limit.
 #[derive(Debug)]
 struct Backoff {
     first: Duration,

@@ -1,4 +1,4 @@
-//! The life of a real cluster, with the Postgres installed on this machine.
+//! The lifecycle of a real cluster, with the Postgres installed on this machine.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use tokio_postgres::{Client, NoTls};
 
 use super::*;
 
-/// A data folder that goes away with the test.
+/// A data folder that is removed after the test.
 struct Data(PathBuf);
 
 impl Data {
@@ -75,13 +75,13 @@ async fn rows_survive_stops_and_kills() {
     assert_ne!(data.pid(), killed);
     assert_eq!(rows(&server.config()).await, 1);
 
-    // Dropped, it runs on, is adopted, and looked after as before.
+    // When it is dropped, Postgres keeps running, is adopted, and supervised as before.
     let left = data.pid();
     drop(server);
     let server = EmbeddedPostgres::start(data.settings()).await.unwrap();
     assert_eq!(data.pid(), left);
     server.stop().await.unwrap();
-    // It has ended; its entry stays until this process, whose child it was, takes notice.
+    // It has ended; its entry remains until this process, its parent, takes notice.
     let begun = Instant::now();
     while Path::new(&format!("/proc/{left}")).exists() {
         assert!(begun.elapsed() < Duration::from_secs(30));
@@ -110,7 +110,7 @@ async fn a_data_folder_has_one_server_and_many_visitors() {
 async fn the_pid_file_of_a_dead_postmaster_is_overruled_even_if_its_number_lives() {
     let data = Data::new("reused");
     EmbeddedPostgres::start(data.settings()).await.unwrap().stop().await.unwrap();
-    // A process of the same user, which PostgreSQL alone would take for its own predecessor.
+    // A process of the same user, which PostgreSQL alone would mistake for its own predecessor.
     let cluster = data.0.canonicalize().unwrap().join("postgres");
     let account = account::Account::choose(None, &cluster).unwrap();
     let mut other = account.command(Path::new("/bin/sleep"), &cluster).arg("60").spawn().unwrap();

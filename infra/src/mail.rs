@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 /// The timeout of a mail, including the time in the queue.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How many mails are sent concurrently.
+/// The maximum number of concurrently sent mails.
 const MAX_AT_ONCE: usize = 8;
 
 /// The port of implicit TLS.

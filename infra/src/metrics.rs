@@ -222,7 +222,7 @@ impl TotalMetrics {
         })
     }
 
-    /// Reads the totals periodically, for ever.
+    /// Reads the totals periodically, forever.
     pub async fn keep_reading(self, reader: Arc<PgStatisticReader>, interval: Duration) {
         loop {
             if let Err(error) = self.read(&reader).await {

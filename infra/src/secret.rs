@@ -1,5 +1,5 @@
-//! Secrets beside the log, encrypted with a key of their org, which is encrypted with a master key that the database does not
-//! have. See `docs/adr/0034-envelope.md`.
+//! Secrets stored outside the log, encrypted with a key of their org, which is encrypted with a master key that is not
+//! in the database. See `docs/adr/0034-envelope.md`.
 
 mod master_key;
 mod rotate;
@@ -27,15 +27,15 @@ const DELETE: &str = "DELETE FROM secrets WHERE org_id = $1 AND key = $2";
 const DELETE_ALL: &str = "DELETE FROM secrets WHERE org_id = $1";
 const DELETE_KEY: &str = "DELETE FROM secret_keys WHERE org_id = $1";
 const READ_KEY: &str = "SELECT master_key, wrapped FROM secret_keys WHERE org_id = $1";
-/// Another server may be drawing one too: the first that is written is the key of both.
+/// Another server may generate a key at the same time: both use the one that is written first.
 const KEEP_KEY: &str = "INSERT INTO secret_keys (org_id, master_key, wrapped) VALUES ($1, $2, $3)
     ON CONFLICT (org_id) DO NOTHING";
 
-/// The most keys of orgs that are kept in memory, and for how long.
+/// The maximum number of cached keys of orgs, and how long a key is cached.
 const MAX_KEYS: u64 = 10_000;
 const KEY_LIFETIME: Duration = Duration::from_secs(10 * 60);
 
-/// Keeps secrets in the table `secrets`, and the keys of orgs in `secret_keys`.
+/// Stores secrets in the table `secrets`, and the keys of orgs in `secret_keys`.
 pub struct PgSecrets {
     database: Database,
     master_keys: Arc<MasterKeys>,
@@ -43,14 +43,14 @@ pub struct PgSecrets {
 }
 
 impl PgSecrets {
-    /// Secrets in this database under these master keys.
+    /// Secrets in this database, encrypted under these master keys.
     #[must_use]
     pub fn new(database: Database, master_keys: Arc<MasterKeys>) -> Self {
         let keys = Cache::builder().max_capacity(MAX_KEYS).time_to_live(KEY_LIFETIME).build();
         Self { database, master_keys, keys }
     }
 
-    /// Fails unless the master keys are those of this database, which gets its first key if it has none.
+    /// Fails unless the master keys match this database, which gets its first key if it has none.
     pub async fn check_master_key(&self) -> Result<()> {
         self.key_of(OrgId::SERVER).await.map(drop)
     }
@@ -114,7 +114,7 @@ fn fault(org: OrgId, sql: &'static str, params: Vec<Value>) -> SideWrite {
     SideWrite { org, sql, params, on_failure: OnFailure::Fault }
 }
 
-/// What a secret is bound to. A number has no `/`, so no two secrets are bound to the same text.
+/// The context that a secret is bound to. A number has no `/`, so no two secrets share a context.
 pub(crate) fn bound_to(org: OrgId, key: &str) -> String {
     format!("secret/{org}/{key}")
 }

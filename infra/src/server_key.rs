@@ -11,14 +11,14 @@ use kymograph_domain::OrgId;
 use kymograph_projections::Database;
 use sha2::{Digest, Sha256};
 
-/// Keeps keys in `secrets`.
+/// Stores keys in `secrets`.
 pub struct PgServerKeys {
     database: Database,
     secrets: Arc<dyn Secrets>,
 }
 
 impl PgServerKeys {
-    /// Keys in this database, sealed by these secrets.
+    /// Keys in this database, encrypted by these secrets.
     #[must_use]
     pub fn new(database: Database, secrets: Arc<dyn Secrets>) -> Self {
         Self { database, secrets }

@@ -14,7 +14,7 @@ use tokio_postgres::error::SqlState;
 
 use crate::pipeline::{PipelineError, PipelinePool, Step};
 
-/// Keeps sessions in `sessions`.
+/// Stores sessions in `sessions`.
 pub struct PgSessionStore {
     database: Database,
     pipelines: PipelinePool,
@@ -39,13 +39,13 @@ const INSERT: &str =
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 
 impl PgSessionStore {
-    /// Sessions in this database, of which there may be so many.
+    /// Sessions in this database, up to a maximum number if there is one.
     #[must_use]
     pub fn new(database: Database, pipelines: PipelinePool, max_sessions: Option<i64>) -> Self {
         Self { database, pipelines, max_sessions }
     }
 
-    /// Inserts a session in one transaction with its conditions, and says which one does not hold.
+    /// Inserts a session in one transaction with its conditions, and returns which condition is violated.
     async fn insert(&self, id: i64, session: &Session, password_seal: Option<&[u8]>) -> Result<Inserted> {
         let user = session.user_id;
         let mut steps: Vec<(&'static str, _, _)> = vec![
@@ -84,13 +84,13 @@ impl PgSessionStore {
     }
 }
 
-/// What became of a new session.
+/// The result of inserting a session.
 #[derive(Clone, Copy)]
 enum Inserted {
     Done,
-    /// The user is not there or disabled, or has another password.
+    /// The user is missing or disabled, or has another password.
     Unproven,
-    /// There are as many sessions as there may be.
+    /// The maximum number of sessions is reached.
     TooMany,
 }
 
@@ -109,7 +109,7 @@ fn session(row: &Row) -> Result<Session> {
     })
 }
 
-/// A client's name for itself, cut to what is worth keeping.
+/// The client's name for itself, truncated to a useful length.
 fn user_agent(text: &str) -> String {
     text.chars().take(500).filter(|character| *character != '\0').collect()
 }

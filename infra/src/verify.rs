@@ -1,9 +1,9 @@
-//! Proves that the log and everything that is derived from it agree.
+//! Verifies that the log and everything derived from it are consistent.
 //!
-//! All reads of the log and the tables share one snapshot, so that a server may write meanwhile. For each org:
-//! positions without a gap, each stream's versions without a gap, payloads as they were written; the stored ends
-//! of streams equal to a fold; the read models equal to what the projectors make of the log from the start; what
-//! objects refer to is there; and a fold by another implementation ([`ReferenceFold`]).
+//! All reads of the log and the tables share one snapshot, so that a server may write at the same time. For each org:
+//! positions without gaps, the versions of each stream without gaps, unchanged payloads; the stored states of streams
+//! equal to a fold; the read models equal to a projection of the log from the start; valid references between objects;
+//! and a fold by another implementation ([`ReferenceFold`]).
 
 mod differential;
 mod log;
@@ -24,27 +24,27 @@ use crate::database_server::DatabaseServer;
 use crate::migrate::connect;
 use crate::rebuild::{LOCK, check_schema};
 
-/// How many faults are described; the others are only counted.
+/// The maximum number of described faults; the others are only counted.
 const MAX_DESCRIBED: usize = 50;
 
-/// What was checked, and what was found.
+/// The result of a verification.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// Logs, one an org and one for the server.
+    /// The number of logs: one for each org and one for the server.
     pub logs: usize,
-    /// Events.
+    /// The number of events.
     pub events: i64,
-    /// Streams, folded by the domain and compared with their stored ends.
+    /// The number of streams, folded by the domain and compared with their stored states.
     pub streams: usize,
-    /// Streams that the reference folded to the same state.
+    /// The number of streams that the reference folded to the same state.
     pub streams_by_reference: usize,
-    /// Rows of each read model that equal those of a fresh projection.
+    /// The number of rows of each read model that equal those of a fresh projection.
     pub tables: BTreeMap<&'static str, i64>,
-    /// Tables that are not derived from the log and were found consistent with it.
+    /// The tables that are not derived from the log and were found consistent with it.
     pub side_tables: Vec<&'static str>,
-    /// Descriptions of faults, the first of them only.
+    /// Descriptions of the first faults.
     pub faults: Vec<String>,
-    /// How many faults there are in all.
+    /// The total number of faults.
     pub fault_count: usize,
 }
 
@@ -57,7 +57,7 @@ impl Report {
     }
 }
 
-/// A stream as it was folded.
+/// A folded stream.
 struct Folded {
     stream_type: String,
     version: i64,
@@ -69,7 +69,7 @@ struct Folded {
 /// The streams of an org by name.
 type FoldedStreams = BTreeMap<String, Folded>;
 
-/// Verifies a database, of whose log the reference folds the streams as well.
+/// Verifies a database. The reference folds the streams of its log as well.
 pub async fn verify(server: &DatabaseServer, reference: &dyn ReferenceFold) -> Result<Report> {
     let mut client = connect(server).await?;
     check_schema(&client).await?;
@@ -104,7 +104,7 @@ pub async fn verify(server: &DatabaseServer, reference: &dyn ReferenceFold) -> R
     Ok(report)
 }
 
-/// Takes part in the lock of rebuilds, which replace what is verified.
+/// Shares the lock of rebuilds, which replace the tables that are verified.
 async fn share_lock(client: &Client) -> Result<()> {
     let sql = "SELECT pg_try_advisory_lock_shared($1)";
     let is_free: bool = client.query_one(sql, &[&LOCK]).await.map_err(Error::internal)?.get(0);
@@ -112,7 +112,7 @@ async fn share_lock(client: &Client) -> Result<()> {
     if is_free { Ok(()) } else { Err(Error::new(ErrorKind::Stale, message)) }
 }
 
-/// All orgs there ever were. Deleted ones keep their log, so they are counted up rather than looked up.
+/// All orgs that ever existed. Deleted ones keep their log, so all ids up to the last one are listed.
 async fn list_orgs(transaction: &Transaction<'_>) -> Result<Vec<OrgId>> {
     set_org(transaction, OrgId::SERVER).await?;
     let sql = "SELECT greatest(

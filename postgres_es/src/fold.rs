@@ -17,7 +17,7 @@ use tokio_postgres::config::Host;
 
 /// The log of the current org in the column layout of `postgres-es`.
 const VIEW: &str = "postgres_es_events";
-/// How many streams are folded at once.
+/// The maximum number of concurrent folds.
 const CONCURRENCY: u8 = 4;
 
 /// Folds streams through `postgres-es`.

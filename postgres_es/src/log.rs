@@ -29,7 +29,8 @@ impl PostgresEsLog {
 
 #[async_trait]
 impl ForeignLog for PostgresEsLog {
-    /// Counts what it gives: when its connection is lost, `postgres-es` ends as if there were no more events.
+    /// Counts the rows that it passes on: when the connection is lost, `postgres-es` ends as if there were no more
+    /// events.
     async fn read(&self, take: TakeRow<'_>) -> Result<()> {
         let table = &self.table;
         let is_name = |part: &str| {
@@ -44,7 +45,7 @@ impl ForeignLog for PostgresEsLog {
         let counts = sqlx::query(&count).fetch_all(&pool).await.map_err(unreadable)?;
         let mut counts: Vec<(String, i64)> = counts.iter().map(|row| (row.get(0), row.get(1))).collect();
         let total = counts.iter().map(|(_, count)| count.unsigned_abs()).sum();
-        // Folders come before what is in them.
+        // Folders come before their contents.
         let rank = |kind: &str| TYPES.iter().position(|known| *known == kind).unwrap_or(TYPES.len());
         counts.sort_by_key(|(kind, _)| rank(kind));
         let mut rows = Rows { take, total, read: 0 };
@@ -69,7 +70,7 @@ impl ForeignLog for PostgresEsLog {
     }
 }
 
-/// The rows as they are read.
+/// Passes on the rows, and counts them.
 struct Rows<'t> {
     take: TakeRow<'t>,
     total: u64,
@@ -112,8 +113,8 @@ impl<'r, 't: 'r> AggregateVisitor for ReadType<'r, 't> {
             let witness = Witness::default();
             let upcasters: Vec<Box<dyn EventUpcaster>> = vec![Box::new(witness.clone())];
             let mut events = self.repository.stream_all_events::<A>().await.map_err(Error::internal)?;
-            // An event that it cannot read is handed over all the same: the check of all lines finds it, and can say
-            // which event it is.
+            // An event that `postgres-es` cannot read is passed on nevertheless: the check of all lines detects it, and
+            // can report which event it is.
             while events.next::<A>(&upcasters).await.is_some() {
                 if let Some(event) = witness.take() {
                     self.rows.add(event)?;
@@ -124,7 +125,7 @@ impl<'r, 't: 'r> AggregateVisitor for ReadType<'r, 't> {
     }
 }
 
-/// Sees each event as it is stored: `postgres-es` shows it to upcasters only.
+/// Records each event as it is stored: `postgres-es` shows that to upcasters only.
 #[derive(Clone, Default)]
 struct Witness(Arc<Mutex<Option<SerializedEvent>>>);
 

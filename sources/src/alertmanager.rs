@@ -1,4 +1,5 @@
-//! Alertmanager, which alerts are sent to: that of Prometheus, or those of Mimir and Cortex, which keep it below a path.
+//! The backend for Alertmanager, which receives alerts: that of Prometheus, or those of Mimir and Cortex, which serve
+//! it below a path.
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use kymograph_app::source::backend::{
 use crate::backend::{failed_with, identity, is_success, unknown_resource};
 use crate::client::{Call, HttpClients, json_text};
 
-/// Asks sources of the type `alertmanager`.
+/// Queries sources of the type `alertmanager`.
 pub struct AlertmanagerBackend {
     clients: Arc<HttpClients>,
 }

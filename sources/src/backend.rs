@@ -1,4 +1,4 @@
-//! What the backends that speak HTTP have in common.
+//! Helpers shared by the backends that speak HTTP.
 
 use futures_util::{StreamExt, stream};
 use kymograph_app::source::backend::{
@@ -9,13 +9,13 @@ use serde_json::{Map, Value};
 use crate::client::named;
 use crate::text::{shown, shown_bytes};
 
-/// How many queries of one request a source that speaks HTTP has to answer at once.
+/// The maximum number of queries of one request that a source that speaks HTTP receives concurrently.
 pub(crate) const CONCURRENCY: usize = 8;
 
-/// The longest expression, in bytes.
+/// The maximum length of an expression, in bytes.
 pub(crate) const MAX_EXPRESSION: usize = 128 * 1024;
 
-/// Answers each query by its name, so many at once.
+/// Answers each query under its name, up to `concurrency` at once.
 pub(crate) async fn each<'q, A>(
     queries: &'q [Query],
     concurrency: usize,
@@ -32,13 +32,14 @@ where
     stream::iter(answers).buffer_unordered(concurrency).collect().await
 }
 
-/// A request whose answer is not compressed: nobody between here and the client would know of it.
+/// The request without `accept-encoding`, so that the response is not compressed: nothing between here and the client
+/// would decompress it.
 pub(crate) fn identity(mut request: ResourceRequest) -> ResourceRequest {
     request.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("accept-encoding"));
     request
 }
 
-/// No resource of a source.
+/// The error of an unknown resource of a source.
 pub(crate) fn unknown_resource(request: &ResourceRequest) -> QueryError {
     QueryError::missing(format!("no resource answers {} {}", request.method, shown(&request.path)))
 }
@@ -48,7 +49,7 @@ pub(crate) fn is_success(status: u16) -> bool {
     (200..300).contains(&status)
 }
 
-/// What a source says with a status that is no success.
+/// The error of a response of a source with a status other than success.
 pub(crate) fn failed_with(context: &SourceContext, status: u16, body: &[u8]) -> QueryError {
     let text = shown_bytes(body);
     let message = format!("{} answered {status}: {text}", named(&context.source));

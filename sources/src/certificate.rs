@@ -1,4 +1,4 @@
-//! Certificates that are stored with a source, and the authorities of the system.
+//! Certificates that are stored with a source, and the certificate authorities of the system.
 
 use std::sync::{Arc, OnceLock};
 
@@ -7,18 +7,18 @@ use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-/// Reads the certificates of a PEM text, which must have at least one.
+/// Parses the certificates of a PEM text; `None` if it is invalid or contains none.
 pub(crate) fn certificates(pem: &str) -> Option<Vec<CertificateDer<'static>>> {
     let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
     read.ok().filter(|certificates| !certificates.is_empty())
 }
 
-/// Reads the private key of a PEM text. What is wrong with a key is not told.
+/// Parses the private key of a PEM text. The error is dropped, so that no message describes the key.
 pub(crate) fn private_key(pem: &str) -> Option<PrivateKeyDer<'static>> {
     PrivateKeyDer::from_pem_slice(pem.as_bytes()).ok()
 }
 
-/// The authorities that sign these certificates.
+/// The trusted roots made of these certificates.
 pub(crate) fn authorities(certificates: &[CertificateDer<'static>]) -> Result<RootCertStore, rustls::Error> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates {
@@ -27,7 +27,7 @@ pub(crate) fn authorities(certificates: &[CertificateDer<'static>]) -> Result<Ro
     Ok(roots)
 }
 
-/// The authorities of the system, which are read once.
+/// The certificate authorities of the system, which are read once.
 pub(crate) fn roots_of_system() -> Result<Arc<RootCertStore>, TlsError> {
     static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
     if let Some(roots) = ROOTS.get() {

@@ -1,4 +1,4 @@
-//! HTTP to data sources: a client for each source, made of its settings.
+//! HTTP clients for data sources, one for each source, built from its settings.
 
 mod body;
 mod connect;
@@ -39,20 +39,20 @@ pub(crate) use header::value as header_value;
 pub use settings::{ClientSettings, ForwardProxy};
 pub(crate) use settings::{MAX_TIMEOUT, json_number, json_text};
 
-/// How many bytes the clients of sources take in memory, and at least how many one takes, with a connection of its own.
+/// The memory of all clients of sources, and the minimum counted for one client with its connection, in bytes.
 pub(crate) const MAX_CLIENT_BYTES: usize = 32 * 1024 * 1024;
 const CLIENT_BYTES: u32 = 32 * 1024;
 
-/// How long a client is kept that nobody uses.
+/// How long an unused client is kept.
 const IDLE_CLIENT: Duration = Duration::from_secs(600);
 
-/// How this program calls itself.
+/// The `User-Agent` of requests to sources.
 const USER_AGENT: &str = concat!("Kymograph/", env!("CARGO_PKG_VERSION"));
 
-/// The header that tells a source who asks.
+/// The header that names the calling user to a source.
 const USER_HEADER: HeaderName = HeaderName::from_static("x-grafana-user");
 
-/// The clients of all sources. No two sources share a connection, so that none sees what is another's.
+/// The clients of all sources. No two sources share a connection, so that none sees the data of another.
 pub struct HttpClients {
     egress: Egress,
     settings: Arc<ClientSettings>,
@@ -60,7 +60,7 @@ pub struct HttpClients {
 }
 
 impl HttpClients {
-    /// Clients that go out this way.
+    /// Clients that connect through `egress`.
     #[must_use]
     pub fn new(egress: Egress, settings: ClientSettings) -> Self {
         let clients = Cache::builder()
@@ -71,7 +71,7 @@ impl HttpClients {
         Self { egress, settings: Arc::new(settings), clients }
     }
 
-    /// The client of a source as it is now. One of another version is dropped, with its connections.
+    /// The client of the current version of a source. The client of another version is dropped, with its connections.
     pub(crate) fn of(&self, source: &SourceSettings) -> Result<Arc<SourceClient>, QueryError> {
         let key = (source.org, source.uid.clone());
         let edition = Edition::of(source);
@@ -84,7 +84,7 @@ impl HttpClients {
     }
 }
 
-/// What tells a source from one that had its uid before, and from itself before a change.
+/// Distinguishes a source from an earlier one with the same uid, and from its own earlier versions.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Edition {
     id: i64,
@@ -108,23 +108,23 @@ pub(crate) struct SourceClient {
     timeout: Duration,
     settings: Arc<ClientSettings>,
     edition: Edition,
-    /// What it counts for in the cache, in bytes.
+    /// Its weight in the cache, in bytes.
     weight: u32,
 }
 
-/// A request of this server's own to a source.
+/// A request to a source that originates from this server.
 pub(crate) struct Call<'a> {
     /// The method.
     pub(crate) method: Method,
     /// The path below the source's address.
     pub(crate) path: &'a str,
-    /// The parameters: of the address, or the body of a `POST`.
+    /// The parameters, sent in the URL or in the body of a `POST`.
     pub(crate) parameters: String,
     /// Further headers.
     pub(crate) headers: &'a [(&'static str, &'static str)],
 }
 
-/// A whole answer.
+/// A complete response.
 pub(crate) struct Answer {
     /// The HTTP status.
     pub(crate) status: u16,
@@ -160,8 +160,8 @@ impl SourceClient {
         })
     }
 
-    /// Sends a request and reads the whole answer, all within the source's time-out. A redirect is an error: it could lead
-    /// anywhere, with the source's credentials.
+    /// Sends a request and reads the complete response within the source's timeout. A redirect is an error: it could
+    /// lead anywhere, with the source's credentials.
     pub(crate) async fn fetch(&self, context: &SourceContext, call: Call<'_>) -> Result<Answer, QueryError> {
         let source = &context.source;
         let mut headers = HeaderMap::new();
@@ -199,7 +199,7 @@ impl SourceClient {
             .unwrap_or_else(|_| Err(failure::timed_out(source, self.timeout)))
     }
 
-    /// Sends a client's request on. The answer has to begin within the source's time-out, and is passed on as it comes.
+    /// Forwards a client's request. The response must begin within the source's timeout, and is streamed as it arrives.
     pub(crate) async fn open(
         &self,
         context: &SourceContext,
@@ -212,7 +212,7 @@ impl SourceClient {
             .filter(|method| method != Method::CONNECT)
             .ok_or_else(|| QueryError::invalid("the method is not one that is passed on"))?;
         let mut headers = header::of_request(&request.headers);
-        // Only what the client takes is asked for, because the body is passed on as it is.
+        // Only encodings that the client accepts are requested, because the body is forwarded unchanged.
         headers.entry(name::ACCEPT_ENCODING).or_insert(HeaderValue::from_static("identity"));
         let place = (request.path.as_str(), request.query.as_str());
         let mut request = self.request(context, method, place, headers, request.body)?;
@@ -270,7 +270,7 @@ impl SourceClient {
         Ok(request)
     }
 
-    /// What the source may know of who asks.
+    /// Adds the headers that identify the caller to the source.
     fn add_caller(&self, context: &SourceContext, headers: &mut HeaderMap) {
         if self.forwards_oauth {
             for name in ["authorization", "x-id-token"] {
@@ -292,13 +292,14 @@ impl SourceClient {
         }
     }
 
-    /// Compressing costs both sides more than it saves between neighbours, who speak HTTP without TLS.
+    /// Requests compression only over TLS: between hosts of one network, which speak plain HTTP, it costs more than it
+    /// saves.
     fn accepted_encoding(&self) -> &'static str {
         if self.base.scheme() == "https" { "gzip" } else { "identity" }
     }
 }
 
-/// The address of a source. A user in it becomes a header, unless there is one.
+/// The base URL of a source. Credentials in it become an authorization header, unless there is one already.
 fn base(source: &SourceSettings, headers: &mut Vec<(HeaderName, HeaderValue)>) -> Result<Url, QueryError> {
     let invalid = |why| failure::misconfigured(source, why);
     let text = source.content.url.trim();

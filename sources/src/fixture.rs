@@ -1,4 +1,4 @@
-//! Sources for tests: settings, and servers of HTTP that answer as they are told.
+//! Sources for tests: settings, and HTTP servers with scripted responses.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -42,7 +42,7 @@ pub(crate) fn source(url: &str) -> SourceSettings {
     }
 }
 
-/// What is told to a source, which may answer with 16 MiB.
+/// The context of a request to a source whose response may have 16 MiB.
 pub(crate) fn context(source: SourceSettings) -> SourceContext {
     SourceContext {
         source: Arc::new(source),
@@ -53,7 +53,7 @@ pub(crate) fn context(source: SourceSettings) -> SourceContext {
     }
 }
 
-/// A query of an hour.
+/// A query over an hour.
 pub(crate) fn query(model: Value) -> Query {
     let Value::Object(model) = model else { panic!("a model is an object") };
     Query {
@@ -66,7 +66,7 @@ pub(crate) fn query(model: Value) -> Query {
     }
 }
 
-/// A request to a resource.
+/// A request for a resource.
 pub(crate) fn resource(method: &str, path: &str, query: &str) -> ResourceRequest {
     ResourceRequest {
         method: method.to_owned(),
@@ -77,7 +77,7 @@ pub(crate) fn resource(method: &str, path: &str, query: &str) -> ResourceRequest
     }
 }
 
-/// The whole body of an answer.
+/// The complete body of a response.
 pub(crate) async fn collected(response: ResourceResponse) -> std::io::Result<Vec<u8>> {
     response
         .body
@@ -88,17 +88,17 @@ pub(crate) async fn collected(response: ResourceResponse) -> std::io::Result<Vec
         .await
 }
 
-/// Workers with threads of their own.
+/// Workers with their own threads.
 pub(crate) fn workers() -> Workers {
     Workers::on(ComputeThreads::start("source-test", Workers::turns()).unwrap())
 }
 
-/// A way out that the machine itself may be reached by.
+/// An egress that allows the machine itself.
 pub(crate) fn local_egress() -> Egress {
     Egress::new(EgressPolicy { allows_loopback: true, ..EgressPolicy::default() })
 }
 
-/// A request as a server sees it.
+/// A request as the server received it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) method: String,
@@ -108,11 +108,11 @@ pub(crate) struct Seen {
     pub(crate) body: String,
 }
 
-/// What a server answers with.
+/// The response of a server.
 pub(crate) struct Reply {
     /// The head and the beginning of the body.
     pub(crate) bytes: Vec<u8>,
-    /// What follows for ever.
+    /// The part that is repeated forever.
     pub(crate) repeated: Option<(Vec<u8>, Duration)>,
     /// Whether the connection stays open.
     pub(crate) is_open: bool,
@@ -142,12 +142,12 @@ impl Reply {
         Self { bytes: bytes.to_vec(), repeated: None, is_open: false }
     }
 
-    /// Nothing, ever.
+    /// No response, ever.
     pub(crate) fn silence() -> Self {
         Self { bytes: Vec::new(), repeated: None, is_open: true }
     }
 
-    /// A body without an end, in chunks.
+    /// An endless body in chunks.
     pub(crate) fn endless(chunk: &[u8], pause: Duration) -> Self {
         let mut framed = format!("{:x}\r\n", chunk.len()).into_bytes();
         framed.extend_from_slice(chunk);
@@ -172,7 +172,7 @@ impl Drop for StandIn {
 }
 
 impl StandIn {
-    /// Starts a server that answers each request with what `answer` says.
+    /// Starts a server that answers each request with the result of `answer`.
     pub(crate) async fn start(answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -199,17 +199,17 @@ impl StandIn {
         self.address.port()
     }
 
-    /// How many connections there were.
+    /// The number of connections so far.
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
 
-    /// How many of them are over.
+    /// The number of closed connections.
     pub(crate) fn ended(&self) -> usize {
         self.ended.load(Ordering::SeqCst)
     }
 
-    /// Clients that may ask it.
+    /// Clients that may connect to it.
     #[expect(clippy::unused_self, reason = "it is asked of the server that the clients are for")]
     pub(crate) fn clients(&self) -> Arc<HttpClients> {
         Arc::new(HttpClients::new(local_egress(), ClientSettings::default()))

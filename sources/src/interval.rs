@@ -1,4 +1,4 @@
-//! Times between points: how they are written, and which one fits a range of time.
+//! Intervals between points: their notation, and the choice of one that fits a time range.
 
 use std::fmt::Write as _;
 
@@ -10,13 +10,13 @@ const DAY: i64 = 24 * HOUR;
 const WEEK: i64 = 7 * DAY;
 const YEAR: i64 = 365 * DAY;
 
-/// The most points of a series that a source is asked for, which is the most that Prometheus gives.
+/// The maximum number of points of a series requested from a source, which is the limit of Prometheus.
 pub(crate) const MAX_POINTS: i64 = 11_000;
 
-/// The number of points where a panel names none.
+/// The number of points if a panel specifies none.
 const DEFAULT_POINTS: i64 = 1_500;
 
-/// Round intervals: up to the first number, the second fits.
+/// Round intervals in milliseconds: each pair is the upper limit of the exact interval, and the round one used for it.
 const ROUND: &[(i64, i64)] = &[
     (10, 1),
     (15, 10),
@@ -53,19 +53,19 @@ fn round(interval_ms: i64) -> i64 {
     ROUND.iter().find(|(most, _)| interval_ms <= *most).map_or(YEAR, |(_, round)| *round)
 }
 
-/// The round interval with about so many points in a range; not less than the least.
+/// The round interval that divides a range into about `points` points; not less than `least_ms`.
 pub(crate) fn fitting(range_ms: i64, points: i64, least_ms: i64) -> i64 {
     let points = if points > 0 { points } else { DEFAULT_POINTS };
     round(range_ms / points).max(least_ms)
 }
 
-/// The least round interval with which a range has no more points than a source gives.
+/// The smallest round interval with which a range has no more points than [`MAX_POINTS`].
 pub(crate) fn safe(range_ms: i64) -> i64 {
     let exact = range_ms / MAX_POINTS + i64::from(range_ms % MAX_POINTS != 0);
     ROUND.iter().map(|(_, round)| *round).find(|round| *round >= exact).unwrap_or(exact.max(YEAR))
 }
 
-/// Reads an interval like `15s`, `1h30m`, `>10s` or a number of seconds; `None` if it is none, or not above zero.
+/// Parses an interval like `15s`, `1h30m`, `>10s` or a number of seconds; `None` if it is invalid or not above zero.
 pub(crate) fn parse(text: &str) -> Option<i64> {
     let text = text.trim().trim_start_matches('>').trim_start();
     if let Ok(seconds) = text.parse::<i64>() {
@@ -97,7 +97,7 @@ fn unit_ms(unit: &str) -> Option<i64> {
     })
 }
 
-/// An interval in its largest whole unit, like `1m` or `90s`, as queries are written.
+/// An interval in its largest whole unit, like `1m` or `90s`, as in queries.
 pub(crate) fn text(interval_ms: i64) -> String {
     let units = [(YEAR, "y"), (DAY, "d"), (HOUR, "h"), (MINUTE, "m"), (SECOND, "s")];
     let unit = units.iter().find(|(length, _)| interval_ms >= *length && interval_ms % length == 0);
@@ -105,7 +105,8 @@ pub(crate) fn text(interval_ms: i64) -> String {
     format!("{}{unit}", interval_ms / length)
 }
 
-/// An interval as Go writes durations, like `1m0s`, `1.5s` or `20ms`, in which clients look for the step of a query.
+/// An interval in Go's notation for durations, like `1m0s`, `1.5s` or `20ms`, in which clients expect the step of a
+/// query.
 pub(crate) fn go_text(interval_ms: i64) -> String {
     if interval_ms < SECOND {
         return if interval_ms == 0 { "0s".to_owned() } else { format!("{interval_ms}ms") };

@@ -1,5 +1,5 @@
-//! Reading JSON once, front to back, straight into columns. Answers of sources have millions of small values, of which a
-//! document would keep each.
+//! A JSON parser that reads a text once, front to back, directly into columns. The responses of sources have millions
+//! of small values, each of which a document tree would keep.
 
 mod sample;
 
@@ -8,28 +8,28 @@ use std::borrow::Cow;
 use kymograph_domain::source::frame::Labels;
 use sample::Sample;
 
-/// What a label takes beside its texts.
+/// The bytes counted for a label in addition to its texts.
 pub(crate) const LABEL: usize = 64;
 
-/// How deep values may be nested.
+/// The maximum nesting depth of values.
 const MAX_DEPTH: usize = 64;
 
-/// Where a text stops being JSON of the expected shape.
+/// Why a text is not JSON of the expected shape.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum JsonError {
     /// Not JSON, or JSON of another shape.
     #[error("something else than the JSON of its API at byte {0}")]
     Malformed(usize),
-    /// More than its budget allows.
+    /// It exceeds the memory budget.
     #[error("more series, labels or points than fit")]
     TooMuch,
 }
 
 pub(crate) type Read<T> = Result<T, JsonError>;
 
-/// A text of JSON, and how far it was read.
+/// A JSON text and the position of the parser.
 ///
-/// What is made of a text can be larger than it: each series and each label takes from a budget.
+/// The parsed values can be larger than the text, so each series and each label is subtracted from a budget.
 pub(crate) struct Json<'a> {
     text: &'a str,
     at: usize,
@@ -37,33 +37,33 @@ pub(crate) struct Json<'a> {
 }
 
 impl<'a> Json<'a> {
-    /// What can be made of a text is bounded by a number of bytes.
+    /// A parser of a text whose values may take up to `budget` bytes.
     pub(crate) fn new(text: &'a str, budget: usize) -> Self {
         Self { text, at: 0, budget }
     }
 
-    /// Takes from the budget.
+    /// Subtracts from the budget.
     pub(crate) fn spend(&mut self, bytes: usize) -> Read<()> {
         self.budget = self.budget.checked_sub(bytes).ok_or(JsonError::TooMuch)?;
         Ok(())
     }
 
-    /// An error here.
+    /// A syntax error at the current position.
     pub(crate) fn malformed<T>(&self) -> Read<T> {
         Err(JsonError::Malformed(self.at))
     }
 
-    /// How far it was read.
+    /// The current position.
     pub(crate) fn position(&self) -> usize {
         self.at
     }
 
-    /// Goes on from where it was before.
+    /// Returns to an earlier position.
     pub(crate) fn rewind(&mut self, position: usize) {
         self.at = position;
     }
 
-    /// The next byte that is no white space, which stays.
+    /// The next byte that is not white space, without consuming it.
     #[inline]
     pub(crate) fn peek(&mut self) -> Read<u8> {
         let bytes = self.text.as_bytes();
@@ -76,7 +76,7 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// Takes a byte if it comes next.
+    /// Consumes a byte if it is next.
     #[inline]
     pub(crate) fn accept(&mut self, byte: u8) -> Read<bool> {
         let is_next = self.peek()? == byte;
@@ -84,13 +84,13 @@ impl<'a> Json<'a> {
         Ok(is_next)
     }
 
-    /// Takes a byte that has to come next.
+    /// Consumes a byte that must be next.
     #[inline]
     pub(crate) fn expect(&mut self, byte: u8) -> Read<()> {
         if self.accept(byte)? { Ok(()) } else { self.malformed() }
     }
 
-    /// Whether another element of a list or member of an object follows; takes the comma, or the end.
+    /// Whether another element of a list or member of an object follows; consumes the comma, or the end.
     #[inline]
     pub(crate) fn goes_on(&mut self, is_first: &mut bool, end: u8) -> Read<bool> {
         if self.accept(end)? {
@@ -102,7 +102,7 @@ impl<'a> Json<'a> {
         Ok(true)
     }
 
-    /// Reads a list, each of whose elements `element` has to take.
+    /// Parses a list. `element` must consume each element.
     #[inline]
     pub(crate) fn list(&mut self, mut element: impl FnMut(&mut Self) -> Read<()>) -> Read<()> {
         self.expect(b'[')?;
@@ -113,7 +113,7 @@ impl<'a> Json<'a> {
         Ok(())
     }
 
-    /// Reads an object, each of whose values `member` has to take.
+    /// Parses an object. `member` must consume each value.
     pub(crate) fn object(&mut self, mut member: impl FnMut(&mut Self, &str) -> Read<()>) -> Read<()> {
         self.expect(b'{')?;
         let mut is_first = true;
@@ -125,7 +125,7 @@ impl<'a> Json<'a> {
         Ok(())
     }
 
-    /// Reads a text, which is copied only if it has escapes.
+    /// Parses a string, which is copied only if it has escapes.
     #[inline]
     pub(crate) fn string(&mut self) -> Read<Cow<'a, str>> {
         self.expect(b'"')?;
@@ -134,7 +134,7 @@ impl<'a> Json<'a> {
         loop {
             match bytes.get(self.at) {
                 Some(b'"') => {
-                    // A quotation mark and what comes before it are whole characters.
+                    // The quotation mark and everything before it are whole characters.
                     let text = self.text.get(start..self.at).unwrap_or_default();
                     self.at += 1;
                     return Ok(Cow::Borrowed(text));
@@ -146,7 +146,7 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// Reads a text that has an escape, which begins at `start`.
+    /// Parses a string with an escape, which begins at `start`.
     #[cold]
     fn escaped(&mut self, start: usize) -> Read<String> {
         let bytes = self.text.as_bytes();
@@ -164,7 +164,7 @@ impl<'a> Json<'a> {
         Ok(text)
     }
 
-    /// Reads a number as it is written.
+    /// Parses a number, and returns its text.
     #[inline]
     pub(crate) fn number(&mut self) -> Read<&'a str> {
         self.peek()?;
@@ -177,20 +177,20 @@ impl<'a> Json<'a> {
         if number.is_empty() { self.malformed() } else { Ok(number) }
     }
 
-    /// Reads a number as a float.
+    /// Parses a number as a float.
     pub(crate) fn float(&mut self) -> Read<f64> {
         let at = self.at;
         self.number()?.parse().map_err(|_| JsonError::Malformed(at))
     }
 
-    /// Reads a number in a text, as Prometheus writes samples, so that `NaN` and `+Inf` are numbers.
+    /// Parses a number in a string, as Prometheus writes samples, so that `NaN` and `+Inf` are numbers.
     #[inline]
     pub(crate) fn quoted_float(&mut self) -> Read<f64> {
         let at = self.at;
         self.string()?.parse().map_err(|_| JsonError::Malformed(at))
     }
 
-    /// Reads seconds since 1970 with decimals, as nanoseconds; exact where a float would not be.
+    /// Parses decimal seconds since 1970 as nanoseconds; exact where a float would not be.
     #[inline]
     pub(crate) fn seconds(&mut self) -> Read<i64> {
         let at = self.at;
@@ -198,7 +198,7 @@ impl<'a> Json<'a> {
         nanoseconds(text.as_bytes()).ok_or(JsonError::Malformed(at))
     }
 
-    /// Reads a point in time, in nanoseconds since 1970, and the number there.
+    /// Parses a sample: its time in nanoseconds since 1970, and its value.
     #[inline]
     pub(crate) fn sample(&mut self) -> Read<(i64, f64)> {
         if let Some(sample) = Sample::read(self.text.get(self.at..).unwrap_or_default()) {
@@ -213,7 +213,7 @@ impl<'a> Json<'a> {
         Ok((time, value))
     }
 
-    /// Reads an object of texts.
+    /// Parses an object whose values are strings.
     pub(crate) fn labels(&mut self) -> Read<Labels> {
         let mut labels = Labels::new();
         self.object(|json, name| {
@@ -225,7 +225,7 @@ impl<'a> Json<'a> {
         Ok(labels)
     }
 
-    /// Passes over a value of any kind.
+    /// Skips a value of any type.
     pub(crate) fn skip(&mut self) -> Read<()> {
         self.skip_nested(MAX_DEPTH)
     }
@@ -251,7 +251,7 @@ impl<'a> Json<'a> {
         Ok(())
     }
 
-    /// Nothing but white space may follow.
+    /// Checks that nothing but white space follows.
     pub(crate) fn end(&mut self) -> Read<()> {
         if self.peek().is_ok() { self.malformed() } else { Ok(()) }
     }
@@ -287,11 +287,11 @@ fn nanoseconds(text: &[u8]) -> Option<i64> {
     Some(if is_negative { -total } else { total })
 }
 
-/// Seconds that are written with an exponent.
+/// Seconds with an exponent as nanoseconds.
 #[cold]
 fn from_float(text: &[u8]) -> Option<i64> {
     let nanos = std::str::from_utf8(text).ok()?.parse::<f64>().ok()? * 1e9;
-    // Beyond 2^62 there is no time that anybody asks for, and below it the cast is exact enough.
+    // Times beyond 2^62 are never queried, and below that the cast is exact enough.
     #[expect(clippy::cast_possible_truncation, reason = "it is within the range of an i64")]
     (nanos.abs() < 4.6e18).then_some(nanos as i64)
 }

@@ -1,11 +1,11 @@
-//! The bounds on what sources are asked, and on what they may answer.
+//! The limits on requests to sources and on their responses.
 
 use kymograph_domain::limit::{Amount, Limit};
 use kymograph_domain::source::time_range;
 
 use crate::{backend, client, interval, loki, policy, postgres, prometheus, series, sql, template, testdata};
 
-/// The bounds on what sources are asked, and on what they may answer.
+/// The limits on requests to sources and on their responses.
 pub const LIMITS: &[Limit] = &[
     Limit {
         what: "Expression of a query",

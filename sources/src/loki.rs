@@ -1,4 +1,4 @@
-//! Loki: lines of logs, and numbers made of them.
+//! The backend for Loki: log lines, and metrics computed from them.
 
 mod answer;
 mod lines;
@@ -24,13 +24,14 @@ use query::LokiQuery;
 
 pub(crate) use query::MAX_LINES;
 
-/// Where the API is.
+/// The path of the API.
 const API: &str = "loki/api/v1";
 
-/// Makes Loki tell of each label where it comes from.
+/// Makes Loki report the origin of each label.
 const CATEGORIZED: (&str, &str) = ("x-loki-response-encoding-flags", "categorize-labels");
 
-/// The parts of the API that clients may ask beside queries. Parts of labels and fields have a name in the middle.
+/// The API endpoints that clients may call in addition to queries. The endpoints for values of labels and fields
+/// contain a name.
 const RESOURCES: &[&str] = &[
     "detected_fields",
     "detected_labels",
@@ -43,17 +44,17 @@ const RESOURCES: &[&str] = &[
     "series",
 ];
 
-/// The query that asks whether Loki works, which needs no data.
+/// The query of the health check, which needs no data.
 const PROBE: &str = "query=vector%281%29%2Bvector%281%29";
 
-/// Asks sources of the type `loki`.
+/// Queries sources of the type `loki`.
 pub struct LokiBackend {
     clients: Arc<HttpClients>,
     workers: Workers,
 }
 
 impl LokiBackend {
-    /// A backend with these clients, whose workers read large answers.
+    /// A backend with these clients, whose workers parse large responses.
     #[must_use]
     pub fn new(clients: Arc<HttpClients>, workers: Workers) -> Self {
         Self { clients, workers }
@@ -119,7 +120,7 @@ impl Backend for LokiBackend {
     }
 }
 
-/// Whether clients may ask a part of the API.
+/// Whether clients may call an endpoint of the API.
 fn is_resource(path: &str) -> bool {
     let named = |beginning: &str| {
         path.strip_prefix(beginning)

@@ -1,5 +1,5 @@
-//! Reading answers: large ones on the threads for work that takes long, in the org's turn, and as far as there is memory for
-//! what is made of them.
+//! Parsing responses: large ones on the compute threads, in the org's turn, and within the memory available for the
+//! result.
 
 use std::sync::Arc;
 
@@ -9,14 +9,14 @@ use kymograph_domain::source::frame::Frame;
 
 use crate::json::{JsonError, Read};
 
-/// What is made of a body at first, beside its points, as a part of its bytes: most bodies are points.
+/// The first budget for the result in addition to its points, as a fraction of the body: most of a body is points.
 const FIRST_SHARE: usize = 4;
-/// And at least so much.
+/// The minimum of the first budget.
 const FIRST_BYTES: usize = 64 * 1024;
 
-/// What was made of a body.
+/// A parsed body.
 pub(crate) trait Parsed: Send + 'static {
-    /// About how many bytes it takes in memory.
+    /// Its approximate size in memory, in bytes.
     fn bytes(&self) -> usize;
 }
 
@@ -26,7 +26,7 @@ impl Parsed for Vec<Frame> {
     }
 }
 
-/// The result of `read` on a body, which is told how many bytes it may make beside the points.
+/// The result of `read` on a body. Its second argument is the budget in addition to the points, in bytes.
 pub(crate) async fn parsed<T: Parsed>(
     workers: &Workers,
     context: &SourceContext,
@@ -35,7 +35,7 @@ pub(crate) async fn parsed<T: Parsed>(
 ) -> Result<Read<T>, QueryError> {
     let (body, read, share) = (Arc::new(body), Arc::new(read), &context.share);
     let bytes = body.len();
-    // Points take no more than their text.
+    // Points take no more memory than their text.
     share.take(bytes).await?;
     let mut budget = 0;
     let mut next = (bytes / FIRST_SHARE).max(FIRST_BYTES).min(context.max_bytes);

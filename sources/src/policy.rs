@@ -1,4 +1,5 @@
-//! Where data sources may be: a request must not reach what only the server can, its own machine and network.
+//! The egress policy for data sources: a request must not reach what only the server can reach, its own machine and
+//! network.
 
 mod address;
 mod resolver;
@@ -11,32 +12,33 @@ pub use address::AddressClass;
 pub(crate) use resolver::LOOKUPS;
 pub use resolver::{Egress, Names, ResolveError};
 
-/// Where the server connects to for its data sources.
+/// Which addresses the server connects to for its data sources.
 ///
-/// What decides is the address of the connection. The metadata services of clouds, which give credentials away, are
-/// refused whatever is allowed here.
+/// The address of the connection decides. The metadata services of clouds, which disclose credentials, are refused
+/// whatever is allowed here.
 #[derive(Clone, Debug, Default)]
 pub struct EgressPolicy {
     /// Whether private networks are allowed, those of carriers and of IPv6 (`fc00::/7`) included.
     pub allows_private: bool,
-    /// Whether the machine itself is.
+    /// Whether the machine itself is allowed.
     pub allows_loopback: bool,
-    /// Networks that are allowed whatever they are.
+    /// Networks that are allowed whatever their class is.
     pub allowed_networks: Vec<IpNet>,
     /// Hosts, in lower case, that are allowed whatever their addresses are.
     pub allowed_hosts: Vec<String>,
-    /// Hosts in lower case with their ports, like `prometheus:9090`, that HTTP is spoken to. If empty, there is no list.
+    /// Hosts in lower case with their ports, like `prometheus:9090`, that HTTP requests may go to. If empty, the list
+    /// does not apply.
     pub destinations: Vec<String>,
 }
 
-/// Why the server does not connect.
+/// Why the server refuses to connect.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// The host and port are not on the list. The texts tell the host only, as it was written: what a name leads to is the
-    /// server's knowledge.
+    /// The host and port are not on the list. The messages contain only the host as it was written: the addresses that
+    /// a name resolves to are not disclosed.
     #[error("{0} is not on the list of hosts for data sources ([security] data_source_proxy_whitelist)")]
     NotListed(String),
-    /// The addresses are of a class that is not allowed.
+    /// The addresses are in a class that is not allowed.
     #[error("{host} resolves to a {class} address, where data sources are not allowed{}", class.setting())]
     Address {
         /// The host.
@@ -47,7 +49,7 @@ pub enum Refusal {
 }
 
 impl EgressPolicy {
-    /// Whether HTTP may be spoken to a host, so far as its name and port tell.
+    /// Checks whether HTTP requests may go to a host, by its name and port.
     pub fn check_destination(&self, host: &str, port: u16) -> Result<(), Refusal> {
         if self.destinations.is_empty() {
             return Ok(());
@@ -56,7 +58,7 @@ impl EgressPolicy {
         if self.destinations.contains(&destination) { Ok(()) } else { Err(Refusal::NotListed(destination)) }
     }
 
-    /// Whether a connection to an address of a host is allowed.
+    /// Checks whether a connection to an address of a host is allowed.
     pub fn check_address(&self, host: &str, address: IpAddr) -> Result<(), Refusal> {
         let class = AddressClass::of(address);
         let is_allowed = match class {

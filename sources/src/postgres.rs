@@ -1,8 +1,8 @@
 //! PostgreSQL as a data source.
 //!
-//! The protocol is spoken here rather than by `tokio-postgres`, for three reasons: rows go from the socket straight into
-//! columns; each column comes in the format that suits its type, so that types nobody knows come as text; and the server is
-//! somebody's who may not wish us well, so no length that it names is believed.
+//! The protocol is implemented here instead of using `tokio-postgres`, for three reasons: rows go from the socket
+//! directly into columns; each column has the format that suits its type, so that unknown types arrive as text; and the
+//! server may be hostile, so no length that it sends is trusted.
 
 mod cancel;
 mod column;
@@ -48,17 +48,18 @@ use share::Shares;
 /// The types of sources that this backend serves.
 pub const TYPES: [&str; 2] = ["grafana-postgresql-datasource", "postgres"];
 
-/// How many bytes the pools of all sources take, without their connections.
+/// The memory of the pools of all sources, without their connections, in bytes.
 pub const MAX_POOL_BYTES: usize = 32 * 1024 * 1024;
-/// How long a pool is kept that nobody asks.
+/// How long an unused pool is kept.
 const POOL_IDLE_TIME: Duration = Duration::from_secs(600);
-/// How many queries of a request are asked at a time.
+/// The maximum number of concurrent queries of a request.
 const CONCURRENT_QUERIES: usize = 4;
 
-/// A uid can be that of another source later, with other settings, and versions begin with 1 again.
+/// The org, the id and the version of a source. Another source can have its uid later, with versions that begin at 1
+/// again.
 type PoolKey = (OrgId, i64, i64);
 
-/// Asks PostgreSQL.
+/// Queries PostgreSQL.
 pub struct PostgresBackend {
     egress: Egress,
     workers: Workers,
@@ -68,7 +69,7 @@ pub struct PostgresBackend {
 }
 
 impl PostgresBackend {
-    /// A backend with a way out. Nothing is connected to before it is asked.
+    /// A backend with an egress. Connections are opened by the first query.
     #[must_use]
     pub fn new(egress: Egress, workers: Workers) -> Self {
         let pools = Cache::builder()
@@ -79,14 +80,14 @@ impl PostgresBackend {
         Self { egress, workers, shares: Arc::default(), pools, max_rows: MAX_ROWS }
     }
 
-    /// The same backend, whose answers have so many rows at most.
+    /// The same backend with a maximum number of rows per response.
     #[must_use]
     pub fn with_max_rows(self, max_rows: usize) -> Self {
         Self { max_rows, ..self }
     }
 
-    /// The pool of a source as it is now. A change of the source leads to a new pool; the old one closes its connections once
-    /// they have nothing to do.
+    /// The pool of the current version of a source. A change of the source creates a new pool; the old one closes its
+    /// connections once they are idle.
     fn pool(&self, source: &SourceSettings) -> Result<Arc<SourcePool>, SourceError> {
         let key = (source.org, source.id, source.version);
         let make = || SourcePool::try_new(source, self.egress.clone(), self.shares.clone()).map(Arc::new);
@@ -94,7 +95,7 @@ impl PostgresBackend {
         made.map_err(|error| (*error).clone())
     }
 
-    /// Runs a statement. If there are too many connections, those that have nothing to do give way.
+    /// Runs a statement. If the limit of connections is reached, idle ones are closed first.
     async fn run(
         &self,
         pool: &SourcePool,

@@ -1,4 +1,4 @@
-//! Prometheus, and what speaks its API: Thanos, Mimir and others.
+//! The backend for Prometheus and compatible servers like Thanos and Mimir.
 
 mod answer;
 mod query;
@@ -27,13 +27,13 @@ use query::PrometheusQuery;
 pub(crate) use answer::MAX_NOTICES;
 pub(crate) use query::metric_name;
 
-/// How much is looked at of what a source says instead of an answer, in bytes.
+/// How much of an error response is kept for the message, in bytes.
 const MAX_SAID: usize = 4_096;
 
 /// The type of these sources.
 pub(crate) const KIND: &str = "prometheus";
 
-/// The parts of the API that only read, though they may be asked with `POST`.
+/// The endpoints that only read, although they accept `POST`.
 const READING: &[&str] = &[
     "api/v1/query",
     "api/v1/query_range",
@@ -44,14 +44,14 @@ const READING: &[&str] = &[
     "api/v1/parse_query",
 ];
 
-/// Asks sources of the type `prometheus`.
+/// Queries sources of the type `prometheus`.
 pub struct PrometheusBackend {
     clients: Arc<HttpClients>,
     workers: Workers,
 }
 
 impl PrometheusBackend {
-    /// A backend with these clients, whose workers read large answers.
+    /// A backend with these clients, whose workers parse large responses.
     #[must_use]
     pub fn new(clients: Arc<HttpClients>, workers: Workers) -> Self {
         Self { clients, workers }
@@ -74,7 +74,7 @@ impl PrometheusBackend {
         }
         match exemplars {
             Some(Ok(exemplars)) => frames.extend(exemplars),
-            // Many sources have none, and points without exemplars are better than neither.
+            // Many sources have no exemplars, and points without exemplars are better than an error.
             Some(Err(error)) => tracing::debug!(error = error.message, "a source gave no exemplars"),
             None => {}
         }
@@ -133,7 +133,7 @@ impl PrometheusBackend {
         self.answer(&client, context, &query).await.map(drop)
     }
 
-    /// Asks the API one thing.
+    /// Sends one request to the API.
     async fn ask(
         &self,
         client: &SourceClient,
@@ -150,7 +150,7 @@ impl PrometheusBackend {
         let call = |method| Call { method, path, parameters: parameters.clone(), headers: &[] };
         let mut answer = client.fetch(context, call(if is_get { Method::GET } else { Method::POST })).await?;
         if answer.status == 405 && !is_get {
-            // Old servers, and some proxies in front of new ones, take no POST.
+            // Old servers, and some proxies in front of new ones, do not accept POST.
             answer = client.fetch(context, call(Method::GET)).await?;
         }
         let Answer { status, body } = answer;

@@ -1,4 +1,4 @@
-//! Passing requests on as they are, for clients that speak a source's own API.
+//! A proxy that forwards requests unchanged, for clients that speak a source's own API.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::client::{HttpClients, header_value, refused};
 use crate::prometheus;
 use crate::text::shown;
 
-/// Credentials for the source that a caller brings along; those that authorize at this server do not go on.
+/// Credentials for the source that the caller provides; the credentials for this server are not forwarded.
 const OWN_AUTHORIZATION: &str = "x-ds-authorization";
 
 /// A reverse proxy to sources that speak HTTP.
@@ -43,7 +43,7 @@ impl SourceProxy for HttpProxy {
         }
         let authorization = header_value(&request.headers, OWN_AUTHORIZATION).map(str::to_owned);
         let mut response = self.clients.of(source)?.open(context, request, authorization.as_deref()).await?;
-        // To the caller 401 would mean that they are not logged in here.
+        // The caller would take a 401 for a missing login at this server.
         if response.status == 401 {
             response.status = 400;
         }

@@ -1,4 +1,4 @@
-//! Series in the JSON of the API of Prometheus, which Loki has in common with it, as frames.
+//! Series in the JSON of the API of Prometheus, which Loki also uses, as frames.
 
 mod histogram;
 
@@ -8,14 +8,14 @@ use serde_json::json;
 use crate::json::{Json, Read};
 use histogram::Histograms;
 
-/// What a series takes beside its texts and points.
+/// The bytes counted for a series in addition to its texts and points.
 pub(crate) const SERIES: usize = 1_024;
 
-/// How the frames of series look.
+/// The names and metadata of the frames of series.
 pub(crate) struct Naming<'n> {
-    /// The name of a series; empty if the client has to find one.
+    /// The name of a series; empty if the client chooses one.
     pub(crate) name: &'n dyn Fn(&Labels) -> String,
-    /// What was asked.
+    /// The expression of the query.
     pub(crate) expression: &'n str,
     /// The time between points.
     pub(crate) step_ms: i64,
@@ -23,13 +23,13 @@ pub(crate) struct Naming<'n> {
     pub(crate) kind: &'static str,
 }
 
-/// What is known of a frame of a kind of result.
+/// The metadata of a frame with a type of result.
 pub(crate) fn meta(result_type: &str, kind: &'static str) -> FrameMeta {
     let custom = (!result_type.is_empty()).then(|| json!({ "resultType": result_type }));
     FrameMeta { kind: Some(kind), kind_version: [0, 1], custom, ..FrameMeta::default() }
 }
 
-/// Reads the result of a type: `matrix`, `vector`, `scalar` or `string`.
+/// Parses the result of a type: `matrix`, `vector`, `scalar` or `string`.
 pub(crate) fn read(json: &mut Json<'_>, result_type: &str, naming: &Naming<'_>) -> Read<Vec<Frame>> {
     let mut frames = Vec::new();
     match result_type {
@@ -65,7 +65,7 @@ pub(crate) fn read(json: &mut Json<'_>, result_type: &str, naming: &Naming<'_>) 
     Ok(frames)
 }
 
-/// A series as it is read.
+/// A series that is being parsed.
 #[derive(Default)]
 struct Series {
     labels: Labels,
@@ -75,7 +75,7 @@ struct Series {
 }
 
 impl Series {
-    /// Reads a series, which probably has as many points as the one before.
+    /// Parses a series, which probably has as many points as the one before.
     fn read(json: &mut Json<'_>, points: usize) -> Read<Self> {
         let mut series =
             Self { times: Vec::with_capacity(points), values: Vec::with_capacity(points), ..Self::default() };
@@ -101,7 +101,7 @@ impl Series {
         Ok(())
     }
 
-    /// Makes a frame of the points, and another one of the histograms.
+    /// Adds a frame of the points, and another one of the histograms.
     fn push_frames(
         mut self,
         json: &mut Json<'_>,
@@ -118,7 +118,7 @@ impl Series {
                 return Ok(());
             }
         }
-        // Room for points that did not come would be kept as long as the frame.
+        // Unused capacity would be kept as long as the frame.
         self.times.shrink_to_fit();
         self.values.shrink_to_fit();
         let mut times = Field::new("Time", Column::Time(Cells::new(self.times)));

@@ -1,4 +1,4 @@
-//! What sources that speak SQL have in common: macros in statements, and frames of rows.
+//! Helpers shared by the sources that speak SQL: macros in statements, and frames of rows.
 
 pub(crate) mod epoch;
 pub(crate) mod fill;

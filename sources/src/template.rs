@@ -5,9 +5,9 @@ use serde_json::{Map, Value};
 
 use crate::backend::text;
 
-/// Replaces the variables that are known. Each is one of a fixed list, so that a text grows by a factor at most.
+/// Replaces the known variables. They are from a fixed list, so that a text grows by a limited factor.
 ///
-/// Of `$__interval_ms` none but `__interval_ms` is replaced: the name is as long as it can be.
+/// Of `$__interval_ms` only `__interval_ms` is replaced: a name is always the longest possible one.
 pub(crate) fn fill<'v>(text: &str, value: impl Fn(&str) -> Option<&'v str>) -> String {
     let mut filled = String::with_capacity(text.len());
     let mut rest = text;
@@ -36,8 +36,8 @@ pub(crate) fn fill<'v>(text: &str, value: impl Fn(&str) -> Option<&'v str>) -> S
     filled
 }
 
-/// The longest format of a legend, which is read for each series, and the longest name that it gives to one, in bytes. Both the
-/// format and the values are others' to choose.
+/// The maximum length of a legend format, which is evaluated for each series, and of the name that it produces, in
+/// bytes. Both the format and the values are chosen by others.
 pub(crate) const MAX_LEGEND: usize = 2_048;
 
 /// The format of a query's legend.
@@ -49,10 +49,11 @@ pub(crate) fn legend_format(model: &Map<String, Value>) -> Result<String, QueryE
     Ok(format.to_owned())
 }
 
-/// The most bytes of a character.
+/// The maximum number of bytes of a character.
 const MAX_CHARACTER: usize = 4;
 
-/// Replaces `{{label}}` in a legend by the label's value, by nothing if there is none. What is too long is cut off.
+/// Replaces `{{label}}` in a legend by the label's value; by nothing if there is none. The result is truncated at the
+/// limit.
 pub(crate) fn legend<'v>(format: &str, value: impl Fn(&str) -> Option<&'v str>) -> String {
     let mut filled = String::new();
     let mut rest = format;

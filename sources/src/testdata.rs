@@ -1,4 +1,4 @@
-//! Made-up data, to try panels, alerts and clients with. The same query has the same answer.
+//! Generated data, to try panels, alerts and clients with. The same query has the same result.
 
 mod csv;
 mod logs;
@@ -29,16 +29,16 @@ pub use scenario::MAX_DELAY;
 /// The types of sources that this backend serves.
 pub const TYPES: [&str; 2] = ["grafana-testdata-datasource", "testdata"];
 
-/// How many queries of a request are answered at a time: those that take their time do so side by side.
+/// The maximum number of concurrent queries of a request, so that slow ones run in parallel.
 const CONCURRENT_QUERIES: usize = 8;
 
-/// Answers with made-up data.
+/// Answers queries with generated data.
 pub struct TestDataBackend {
     workers: Workers,
 }
 
 impl TestDataBackend {
-    /// A backend whose workers make large answers.
+    /// A backend whose workers generate large responses.
     #[must_use]
     pub fn new(workers: Workers) -> Self {
         Self { workers }

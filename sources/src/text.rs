@@ -1,9 +1,9 @@
-//! Texts of others in messages.
+//! Foreign texts in messages.
 
-/// The most characters of a text from elsewhere that a message shows.
+/// The maximum number of characters of a foreign text in a message.
 const MAX_SHOWN: usize = 512;
 
-/// A text from elsewhere as a message shows it: bounded, in one line, without what could steer a terminal.
+/// A foreign text for a message: truncated, in one line, without terminal control characters.
 pub(crate) fn shown(text: &str) -> String {
     let mut shown: String = text
         .trim()
@@ -17,9 +17,9 @@ pub(crate) fn shown(text: &str) -> String {
     shown
 }
 
-/// Bytes from elsewhere as a message shows them.
+/// Foreign bytes for a message.
 pub(crate) fn shown_bytes(bytes: &[u8]) -> String {
-    // A character has up to four bytes, so this cuts nothing that would be shown.
+    // A character has up to four bytes, so everything that would be shown is kept.
     let beginning = bytes.get(..MAX_SHOWN * 4 + 4).unwrap_or(bytes);
     shown(&String::from_utf8_lossy(beginning))
 }

@@ -6,7 +6,7 @@ use axum::http::Method;
 use kymograph_tests::{Client, TestServer};
 use serde_json::{Value, json};
 
-/// The entries that a query finds, as soon as there are so many: refusals are recorded after the answer.
+/// The entries that a query finds, once there are this many: refusals are recorded after the response.
 async fn entries(client: &Client, path: &str, expected: usize) -> Vec<Value> {
     for _ in 0..200 {
         let events = client.get(path).await.expect(200).body["events"].as_array().unwrap().clone();
@@ -27,7 +27,7 @@ async fn a_denied_request_says_who_wanted_what() {
     admin.post("/api/dashboards/db", &save).await.expect(200);
     let (viewer, id) = server.new_member(1, "vic", "Viewer").await;
     let viewer = viewer.with_header("user-agent", "sneaky/1.0").with_header("x-request-id", "req-9");
-    // Anybody can say so, and nobody was named as a proxy to be believed.
+    // Any client can send this header, and no proxy is configured as trusted.
     let viewer = viewer.with_header("x-forwarded-for", "192.0.2.1");
     viewer.delete("/api/dashboards/uid/cpu").await.expect(403);
     let denied = &entries(&admin, "/api/audit/events?outcome=denied", 1).await[0];
@@ -42,7 +42,7 @@ async fn a_denied_request_says_who_wanted_what() {
         (&json!("DELETE"), &json!("/api/dashboards/uid/{uid}"))
     );
     assert!(access["reason"].as_str().unwrap().contains("dashboards:delete"), "{access}");
-    // Whoever looks at the dashboard sees who tried to delete it.
+    // The audit log of the dashboard includes the attempt to delete it.
     let path = "/api/audit/events?targetType=dashboard&targetUid=cpu";
     let actions: Vec<_> =
         entries(&admin, path, 2).await.iter().map(|entry| entry["action"].clone()).collect();
@@ -62,7 +62,7 @@ async fn what_another_site_sends_says_whose_session_it_had() {
     let denied = &entries(&server.admin(), "/api/audit/events?outcome=denied", 1).await[0];
     assert_eq!(denied["actor"], json!({"type": "user", "id": id, "login": "ann"}));
     assert_eq!(denied["access"]["reason"], "origin not allowed");
-    // What anybody may call knows nobody.
+    // A public route identifies no caller.
     evil.post("/login", &form).await.expect_message(403, "origin not allowed");
     let denied = &entries(&server.admin(), "/api/admin/audit/events?action=access.denied", 1).await[0];
     assert_eq!(
@@ -117,7 +117,7 @@ async fn failed_and_successful_log_ins_are_in_the_servers_log() {
         (&known["authMethod"], &known["access"]["reason"]),
         (&json!("password"), &json!("wrong password"))
     );
-    // Who typed a password into the wrong field must not find it in a log.
+    // A password typed into the wrong field must not appear in a log.
     let all = admin.get("/api/admin/audit/events?limit=1000").await.expect(200);
     assert!(!all.text.contains("my-secret-password"));
 
@@ -201,7 +201,7 @@ async fn what_happens_in_no_org_or_in_one_that_is_not_there_is_the_servers() {
     let denied = &entries(&admin, "/api/admin/audit/events?outcome=denied", 1).await[0];
     assert_eq!(denied["actor"]["login"], "vic");
     assert_eq!(denied["access"]["reason"], format!("not a member of organization {acme}"));
-    // A server admin may name any org, and may not read dashboards in one that is not there.
+    // A server admin may select any org, but not read dashboards in a missing one.
     admin.clone().in_org(9999).get("/api/folders").await.expect(403);
     entries(&admin, "/api/admin/audit/events?outcome=denied", 2).await;
     let heads: i64 = server.database.scalar("SELECT count(*) FROM heads WHERE org_id = 9999").await;
@@ -240,7 +240,7 @@ async fn log_ins_of_members_are_in_the_log_of_the_org_that_they_lead_to() {
     assert_eq!((&entry["outcome"], &entry["actor"]["login"]), (&json!("success"), &json!("ann")));
     entries(&admin, "/api/admin/audit/events?action=access.logged_in", 1).await;
 
-    // Noise from the same address does not hide who is guessed at, nor how often.
+    // Noise from the same address hides neither the attacked login nor the number of attempts.
     for number in 0..30 {
         let form = json!({"user": format!("noise{number}"), "password": "x".repeat(number + 1)});
         server.anonymous().post("/login", &form).await.expect(401);
@@ -264,7 +264,7 @@ async fn log_ins_of_members_are_in_the_log_of_the_org_that_they_lead_to() {
         let count = |entry: &Value| entry["access"]["count"].as_i64().unwrap();
         assert_eq!(found["events"].as_array().unwrap().iter().map(count).sum::<i64>(), 4, "{found}");
     }
-    // No other org hears of it, and what is no member's is the server's alone.
+    // No other org's log has it, and refusals of non-members are in the server's log only.
     for org in [1, other] {
         let found = admin.clone().in_org(org).get("/api/audit/events?action=access.*").await.expect(200).body;
         assert_eq!(found["events"], json!([]));

@@ -1,4 +1,4 @@
-//! Annotations through HTTP. Who may do what with them is in [`rights`], their end in [`ending`].
+//! Annotations through HTTP. Permissions are in [`rights`], the end of annotations in [`ending`].
 
 mod ending;
 mod rights;
@@ -19,20 +19,20 @@ async fn texts(client: &Client, query: &str) -> Vec<String> {
     found.as_array().unwrap().iter().map(|found| found["text"].as_str().unwrap().to_owned()).collect()
 }
 
-/// The tags that are listed, with how many annotations have each.
+/// The listed tags, with the number of annotations of each.
 async fn tags(client: &Client, query: &str) -> Vec<(String, i64)> {
     let found = client.get(&format!("/api/annotations/tags{query}")).await.expect(200).body;
     let tag = |found: &Value| (found["tag"].as_str().unwrap().to_owned(), found["count"].as_i64().unwrap());
     found["result"]["tags"].as_array().unwrap().iter().map(tag).collect()
 }
 
-/// Whether an annotation is about the time at which it was made.
+/// Whether an annotation has the time of its creation.
 fn is_now(annotation: &Value) -> bool {
     let [time, created] = ["time", "created"].map(|name| annotation[name].as_i64().unwrap());
     (created - 10_000..=created).contains(&time)
 }
 
-/// Creates a dashboard, in a folder if one is named.
+/// Creates a dashboard, in a folder unless its name is empty.
 async fn save(client: &Client, uid: &str, folder: &str) -> i64 {
     let dashboard = json!({"dashboard": {"uid": uid, "title": uid}, "folderUid": folder, "overwrite": true});
     client.post("/api/dashboards/db", &dashboard).await.expect(200).body["id"].as_i64().unwrap()
@@ -100,7 +100,7 @@ async fn what_is_left_out_has_a_default() {
         (&json!(0), &json!(""), &json!(0))
     );
     assert_eq!((&point["tags"], &point["data"]), (&json!([]), &json!({})));
-    // A point that is moved stays one.
+    // A point that is moved remains a point.
     admin.patch(&format!("/api/annotations/{id}"), &json!({"time": 5000})).await.expect(200);
     let moved = admin.get(&format!("/api/annotations/{id}")).await.expect(200).body;
     assert_eq!((&moved["time"], &moved["timeEnd"]), (&json!(5000), &json!(5000)));
@@ -286,7 +286,7 @@ async fn are_found_by_what_they_say_and_where_they_are() {
     }
 }
 
-/// Checks how often the tags of these annotations are said to be used.
+/// Checks the listed usage counts of the tags of these annotations.
 async fn counts_tags(client: &Client) {
     let found = |tags: &[(&str, i64)]| {
         tags.iter().map(|(tag, count)| ((*tag).to_owned(), *count)).collect::<Vec<_>>()
@@ -313,7 +313,7 @@ async fn those_of_a_panel_are_deleted_together_and_undone_together() {
     deleted.expect_message(200, "Annotations deleted");
     assert_eq!(texts(&admin, "").await, ["of the org", "on 2"]);
     assert_eq!(tags(&admin, "").await, [("ops".to_owned(), 1)]);
-    // Of nothing there is nothing to delete.
+    // Deleting nothing succeeds.
     admin.post("/api/annotations/mass-delete", &panel).await.expect(200);
     admin.post("/api/annotations/mass-delete", &json!({"annotationId": only})).await.expect(200);
     let by_id = json!({"dashboardId": cpu, "panelId": 2});
@@ -329,7 +329,7 @@ async fn those_of_a_panel_are_deleted_together_and_undone_together() {
     assert_eq!(texts(&admin, "").await, ["on 1", "on 1"]);
     assert_eq!(tags(&admin, "").await, [("ops".to_owned(), 2)]);
 
-    // More than there may be together are left as they are.
+    // More annotations than can be deleted together are unchanged.
     let many = format!(
         "INSERT INTO annotations SELECT org_id, id + n, dashboard_id, dashboard_uid, panel_id, user_id, time,
         time_end, text, tags, terms, data, created, updated FROM (SELECT * FROM annotations LIMIT 1) AS one,

@@ -1,4 +1,4 @@
-//! The audit log through HTTP: each filter, pages, cursors and who may read it.
+//! The audit log through HTTP: filters, pages, cursors and permissions.
 
 mod activity;
 mod export;
@@ -49,7 +49,7 @@ async fn an_entry_says_who_did_what_when_from_where_and_how() {
     assert_eq!(actions(&admin, &format!("traceId={trace}&action=folder.*")).await.len(), 0);
 }
 
-/// A server on which some people did some things in one org, in this order.
+/// A server with the actions of several users in one org, in this order.
 async fn busy_server() -> (TestServer, i64, i64) {
     let server = TestServer::start().await;
     let (ann, ann_id) = server.new_member(1, "ann", "Editor").await;
@@ -96,7 +96,7 @@ async fn each_filter_finds_what_it_should() {
     let all = events(&admin, "").await;
     assert_eq!(all.first().unwrap()["action"], "dashboard.deleted");
     assert_eq!(all.last().unwrap()["action"], "org.created");
-    // A name is the one that the object had last.
+    // The name of an object is its last one.
     let membership = events(&admin, &format!("targetType=membership&targetUid={ann}")).await;
     assert_eq!(membership[0]["targets"][0]["name"], "ann");
 }
@@ -114,7 +114,7 @@ async fn what_belongs_to_a_user_is_named_after_the_user() {
     }
 }
 
-/// What a filter without exclusions finds, without what does not fit.
+/// The expected result of a filter with exclusions, computed from the unfiltered entries.
 fn without(all: &[Value], fits: impl Fn(&str, &str) -> bool) -> Vec<Value> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let fits = |event: &&Value| fits(&text(&event["action"]), &text(&event["actor"]["login"]));
@@ -278,7 +278,7 @@ async fn only_admins_read_the_log_and_only_their_own() {
     let id = server.admin().post("/api/admin/users", &boss).await.expect(200).body["id"].as_i64().unwrap();
     let permissions = json!({"isGrafanaAdmin": true});
     server.admin().put(&format!("/api/admin/users/{id}/permissions"), &permissions).await.expect(200);
-    // Administering the server opens no org's log.
+    // A server admin may not read an org's log.
     let boss = server.client("boss", "secret").in_org(acme);
     boss.get("/api/audit/events").await.expect(403);
     boss.get("/api/admin/audit/events").await.expect(200);
@@ -352,7 +352,7 @@ async fn pages_lead_forward_and_back() {
             assert_eq!(admin.get(&path).await.expect(200).body["events"], pair[1]["events"], "{filter}");
         }
     }
-    // With the newest first, the way back from the first page leads to what happens later.
+    // With the newest first, the previous page of the first one contains later entries.
     let first = admin.get("/api/audit/events?limit=2").await.expect(200).body;
     let path = format!("/api/audit/events?limit=2&cursor={}", first["previous"].as_str().unwrap());
     let nothing = admin.get(&path).await.expect(200).body;
@@ -386,7 +386,7 @@ async fn nothing_is_skipped_or_repeated_while_eight_write() {
             page["events"].as_array().unwrap().iter().map(|event| event["id"].as_i64().unwrap()).collect();
         ids.reverse();
         if seen.is_empty() {
-            // The first page has the newest so far: what came before it is read downwards.
+            // The first page has the newest entries so far; earlier ones are read downwards.
             let mut next = page["next"].as_str().map(str::to_owned);
             let mut older = Vec::new();
             while let Some(cursor) = next {

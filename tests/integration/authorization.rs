@@ -1,9 +1,9 @@
-//! Who may do what with folders and dashboards, through HTTP.
+//! Permissions on folders and dashboards, through HTTP.
 
 use kymograph_tests::{Client, TestServer};
 use serde_json::{Value, json};
 
-/// The levels by their numbers, nothing first.
+/// The permission levels, 0 for none.
 const LEVELS: [i64; 4] = [0, 1, 2, 4];
 const NAMES: [(i64, &str); 4] = [(0, ""), (1, "View"), (2, "Edit"), (4, "Admin")];
 
@@ -35,7 +35,7 @@ fn status(allowed: bool) -> u16 {
     if allowed { 200 } else { 403 }
 }
 
-/// Checks everything that can be done with a folder by who may do so much with it.
+/// Checks all operations on a folder by a client with this permission level.
 async fn check_folder(client: &Client, uid: &str, level: i64, cell: &str) {
     let path = format!("/api/folders/{uid}");
     let read = client.get(&format!("{path}?accesscontrol=true")).await;
@@ -57,13 +57,13 @@ async fn check_folder(client: &Client, uid: &str, level: i64, cell: &str) {
     assert_eq!(client.post("/api/folders", &inner).await.status, status(level >= 2), "{cell}");
     assert_eq!(save(client, &format!("{uid}-new"), uid).await, status(level >= 2), "{cell}");
     assert_eq!(client.get(&format!("{path}/permissions")).await.status, status(level >= 4), "{cell}");
-    // Taking away what is not there changes nothing, but needs the right to.
+    // Removing a missing permission changes nothing, but requires the permission to do so.
     let revoke = format!("/api/access-control/folders/{uid}/users/1");
     let revoked = client.post(&revoke, &json!({"permission": ""})).await;
     assert_eq!(revoked.status, status(level >= 4), "{cell}: {}", revoked.text);
 }
 
-/// Checks everything that can be done with a dashboard by who may do so much with it.
+/// Checks all operations on a dashboard by a client with this permission level.
 async fn check_dashboard(client: &Client, uid: &str, folder: &str, level: i64, cell: &str) {
     let path = format!("/api/dashboards/uid/{uid}");
     let read = client.get(&path).await;
@@ -173,7 +173,7 @@ async fn without_a_list_the_role_decides_at_the_root() {
         check_folder(&client, "inside", level, role).await;
         check_dashboard(&client, &uid, "inside", level, role).await;
         check_dashboard(&client, &format!("{uid}-root"), "", level, role).await;
-        // At the root the role decides who may create.
+        // At the root the role decides on creation.
         assert_eq!(save(&client, &format!("{role}-own"), "").await, status(level >= 2));
         let folder = client.post("/api/folders", &json!({"title": "own"})).await;
         assert_eq!(folder.status, status(level >= 2));
@@ -189,7 +189,7 @@ async fn who_creates_something_at_the_root_administers_it() {
     assert_eq!(save(&editor, "cpu", "").await, 200);
     check_folder(&editor, "mine", 4, "mine").await;
     check_folder(&editor, "inside", 4, "inherited").await;
-    // Also when the role alone would not do any more.
+    // Also if the role alone is not sufficient any more.
     server.admin().patch(&format!("/api/org/users/{id}"), &json!({"role": "Viewer"})).await.expect(200);
     check_folder(&editor, "inside", 4, "as a viewer").await;
     assert_eq!(found(&editor, "permission=Edit&dashboardUIDs=cpu").await, ["cpu"]);
@@ -234,14 +234,14 @@ async fn a_change_holds_from_the_next_request_on() {
     sees(false).await;
     admin.patch(&format!("/api/org/users/{user}"), &json!({"role": "Viewer"})).await.expect(200);
     sees(true).await;
-    // What was changed has a list, which is empty by now; without the folder around nothing is left.
+    // An object that was changed has a list, now an empty one; without the parent folder no permission is left.
     admin.post("/api/folders/inner/move", &json!({"parentUid": ""})).await.expect(200);
     sees(false).await;
     admin.post("/api/folders/inner/move", &json!({"parentUid": "outer"})).await.expect(200);
     sees(true).await;
     set_list(&admin, "/api/folders/outer", &json!([])).await;
     sees(false).await;
-    // What has no list is open at the root, and follows the folders around it elsewhere.
+    // An object without a list is open at the root, and inherits from its parent folders elsewhere.
     admin.delete("/api/dashboards/uid/cpu").await.expect(200);
     for (folder, expected) in [("", true), ("outer", false), ("", true)] {
         assert_eq!(save(&admin, "cpu", folder).await, 200);
@@ -267,7 +267,7 @@ async fn a_warm_read_asks_no_database() {
     viewer.get("/api/dashboards/uid/cpu").await.expect(200);
 }
 
-/// A tree in which some is granted and some is not, and what each reader finds in it.
+/// A tree with some permissions granted, and the objects that each reader finds in it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lists_agree_with_reads_on_every_page() {
     let server = TestServer::start().await;
@@ -278,7 +278,7 @@ async fn lists_agree_with_reads_on_every_page() {
         let uid = format!("f{number:02}");
         let parent = if number % 3 == 0 { String::new() } else { format!("f{:02}", number - 1) };
         new_folder(&admin, &uid, &parent).await;
-        // Some have no list, some an empty one, and some grant something to one of the readers.
+        // Some have no list, some an empty one, and some a grant to one of the readers.
         let (_, _, user, team) = &members[number % 3];
         let items = match number % 8 {
             0 | 5 => json!([]),
@@ -331,7 +331,7 @@ async fn lists_agree_with_reads_on_every_page() {
         assert_eq!(tags[0]["count"].as_u64().unwrap_or_default(), visible.len() as u64, "{role}");
         check_folder_lists(client, role).await;
     }
-    // The tree does show different things to different readers.
+    // The tree shows different objects to different readers.
     assert_eq!(found(&members[3].1, "type=dash-db").await.len(), uids.len());
     assert!(
         found(&members[0].1, "type=dash-db").await.len() < found(&members[1].1, "type=dash-db").await.len()
@@ -380,7 +380,7 @@ async fn orgs_with_the_same_uids_know_nothing_of_each_other() {
         check_folder(client, "ops", level, "ops").await;
         check_dashboard(client, "cpu", "ops", level, "cpu").await;
     }
-    // Who is a member here only sees nothing there, whatever is granted here.
+    // A member of only this org sees nothing in the other, whatever is granted here.
     let (local, local_id) = server.new_member(1, "lea", "Viewer").await;
     here.post(&format!("/api/access-control/folders/ops/users/{local_id}"), &json!({"permission": "Admin"}))
         .await
@@ -419,11 +419,11 @@ async fn of_folders_that_one_may_not_see_nothing_is_told() {
     viewer.get(&format!("/api/folders/id/{id}")).await.expect(403);
     let denied = viewer.get("/api/dashboards/uid/cpu").await.expect(403);
     assert!(denied.body["message"].as_str().unwrap().contains("dashboards:read"), "{}", denied.text);
-    // It can be neither put into what one may not change, nor taken out of it.
+    // It can neither be moved into a folder without permission, nor out of it.
     viewer.post("/api/folders/shared/move", &json!({"parentUid": "secret"})).await.expect(200);
     viewer.post("/api/folders/shared/move", &json!({"parentUid": ""})).await.expect(403);
     assert_eq!(save(&viewer, "new", "secret").await, 403);
-    // It is no home dashboard either.
+    // It cannot be a home dashboard either.
     let home = json!({"homeDashboardUID": "cpu"});
     viewer.put("/api/user/preferences", &home).await.expect_message(404, "Dashboard not found");
     admin.put("/api/org/preferences", &home).await.expect(200);

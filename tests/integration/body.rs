@@ -1,4 +1,4 @@
-//! Bodies of requests: who may send how much, and that nobody is read before it is known who sends.
+//! Request bodies: size limits by caller, and that nothing is read before authentication.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ async fn no_body_is_read_before_authentication() {
             }
         }
     }
-    // An authenticated client is asked for its body; an oversized one is refused before it is sent.
+    // An authenticated client is asked to send its body; an oversized one is refused before it is sent.
     let known = basic("admin", "admin");
     let mut connection = RawConnection::open(server.address).await;
     connection.send(format!("{SAVE}{known}Expect: 100-continue\r\nContent-Length: 2\r\n\r\n")).await;
@@ -49,7 +49,7 @@ async fn who_sends_on_after_the_answer_gets_to_read_it() {
     assert!(connection.is_closed_within(Duration::from_secs(3)).await);
 }
 
-/// A request with a body of so many bytes that is an object.
+/// A request with a JSON object of this many bytes as its body.
 async fn post(client: &Client, path: &str, bytes: usize) -> u16 {
     let filling = "x".repeat(bytes - r#"{"a":""}"#.len());
     let request = client.request(Method::POST, path).header("content-type", "application/json");
@@ -120,7 +120,7 @@ async fn rights_that_end_while_a_body_arrives_are_none() {
         connection.send(rest.as_str()).await;
         assert_eq!(connection.answer().await.unwrap().status, *status, "{rest}");
     }
-    // Likewise with another password, and for who is no member any more.
+    // Likewise after a change of the password, and for a former member.
     let name = json!({"name": "Ann"});
     let mut renamed = begin(&server, "PUT /api/user", &credentials, &name).await;
     tokio::time::sleep(Duration::from_millis(200)).await;
@@ -152,7 +152,7 @@ async fn an_org_that_sends_slowly_leaves_the_budget_to_others() {
     let server = TestServer::start().await;
     let org = server.new_org("Other").await;
     let (other, _) = server.new_member(org, "other", "Editor").await;
-    // Two bodies of 15 MiB that do not end are more than an org may have under way.
+    // Two unfinished bodies of 15 MiB exceed the limit of an org.
     let mut slow = Vec::new();
     for _ in 0..2 {
         let mut connection = RawConnection::open(server.address).await;

@@ -1,4 +1,4 @@
-//! Clients that people use, unmodified, against a running server.
+//! Real-world clients, unmodified, against a running server.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use kymograph_tests::{Client, TestServer};
 use serde_json::{Value, json};
 
-/// Runs a program of the repository, named by its path from `tests`, which must succeed. Returns what it says.
+/// Runs a program of the repository, given by its path relative to `tests`, which must succeed. Returns its output.
 pub(crate) async fn run(program: &str, arguments: &[&str]) -> String {
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join(program);
     let mut command = Command::new(program);
@@ -18,7 +18,7 @@ pub(crate) async fn run(program: &str, arguments: &[&str]) -> String {
     text
 }
 
-/// How many tests came to an outcome, as the last line says: `157 passed, 16 skipped in 75.94s`.
+/// The number of tests with an outcome, according to the last line: `157 passed, 16 skipped in 75.94s`.
 fn count(text: &str, outcome: &str) -> Option<usize> {
     let (summary, _) = text.lines().rev().find_map(|line| line.split_once(" in "))?;
     summary.split(", ").find_map(|part| part.strip_suffix(outcome)?.trim().parse().ok())
@@ -43,8 +43,8 @@ async fn grafana_clients_own_tests_pass() {
     for (version, expected) in [("12.4.3", [173, 18]), ("13.0.1", [172, 19])] {
         let server = TestServer::with_settings(&[&format!("compatibility.grafana_version={version}")]).await;
         let text = run("clients/grafana-client", &[&[&*server.url()], &files[..]].concat()).await;
-        // A test skips itself where it is for another version, or for a client alone. Their numbers say whether all
-        // others did something.
+        // A test skips itself if it is for another version, or for a client alone. Their numbers show whether all
+        // others ran.
         let counted = ["passed", "skipped"].map(|outcome| count(&text, outcome));
         assert_eq!(counted, expected.map(Some), "{version}: {text}");
     }
@@ -58,7 +58,7 @@ async fn token(admin: &Client) -> String {
     token["key"].as_str().unwrap().to_owned()
 }
 
-/// All folders with the folders around them, and all dashboards with the folders they are in.
+/// All folders with their parents, and all dashboards with their folders.
 async fn contents(admin: &Client) -> Vec<Value> {
     let hits = admin.get("/api/search?sort=alpha-asc").await.expect(200).body;
     let mut contents = Vec::new();

@@ -1,4 +1,4 @@
-//! Words that many titles have are found where they can be, and nothing is missed.
+//! Frequent words of titles are found wherever they are visible, and nothing is missed.
 
 use axum::http::Method;
 use kymograph_infra::migrate::{connect, migrate};
@@ -37,10 +37,10 @@ const BEGINNINGS: [&str; 10] = [
 ];
 const BETWEEN: [&str; 7] = [" ", "-", "_", " / ", ".", ": ", ""];
 const TITLES: usize = 12_000;
-/// Titles with beginnings of their own, more than are gone through one by one.
+/// Titles with distinct beginnings, more than are examined one by one.
 const SPREAD: usize = 1_500;
 
-/// Numbers as good as random, the same in each run.
+/// Pseudorandom numbers, the same in each run.
 struct Dice(u64);
 
 impl Dice {
@@ -93,7 +93,7 @@ fn migration() -> &'static str {
     migrations.find(|migration| migration.name.ends_with("_title_words")).unwrap().sql
 }
 
-/// Keeps the words of titles as the migration does.
+/// Stores the words of titles as the migration does.
 pub(crate) async fn keep_words(client: &tokio_postgres::Client) {
     let (_, fill) = migration().split_once("INSERT INTO title_words").unwrap();
     let (fill, _) = fill.split_once(";\n").unwrap();
@@ -114,7 +114,7 @@ fn patterns(words: &str) -> Vec<String> {
     words.split(' ').map(|word| format!("%{}%", escaped(word))).collect()
 }
 
-/// A page of what is in titles.
+/// A page of the titles that contain all words.
 const EXPECTED: &str = "SELECT uid FROM dashboards WHERE org_id = 1 AND deleted IS NULL
         AND NOT EXISTS (SELECT FROM unnest($1::text[]) AS pattern WHERE lower_title NOT LIKE lower(pattern))
         AND folder_uid <> ALL ($2::text[])
@@ -164,17 +164,17 @@ async fn common_words_find_what_is_in_titles() {
         }
     }
     assert!(not_empty > 120, "{not_empty}");
-    // Behind as many stretches as are gone through one by one.
+    // Beyond the number of ranges that are examined one by one.
     for page in 1..=4 {
         let uids = expected(&client, "pread", &["closed"], page, 700).await;
         assert_eq!(found(&vic, "pread", page, 700).await, uids, "{page}");
     }
-    // More words than are looked at.
+    // More words than are examined.
     let uids = expected(&client, "memo", &[], 1, 100).await;
     let words = "INSERT INTO title_words SELECT 1, 'memo' || n, '' FROM generate_series(1, 40) AS n";
     client.batch_execute(words).await.unwrap();
     assert_eq!(found(&admin, "memo", 1, 100).await, uids);
-    // It is by these words that something was found.
+    // The previous results depended on these words.
     client.batch_execute("DELETE FROM title_words").await.unwrap();
     assert_eq!(found(&admin, "memo", 1, 100).await, Vec::<String>::new());
     assert_eq!(found(&vic, "memo", 1, 100).await, Vec::<String>::new());
@@ -247,7 +247,7 @@ async fn the_words_that_are_kept_are_those_of_all_titles_there_ever_were() {
         "{before:?}"
     );
 
-    // A title that stays looks at no words, and one that comes back does.
+    // An unchanged title does not check its words, and a restored one does.
     client.batch_execute("DELETE FROM title_words").await.unwrap();
     save(&admin, "d0", "CPU of host-1").await;
     assert_eq!(kept(&client).await, Vec::<String>::new());

@@ -1,4 +1,4 @@
-//! Connections: how many there may be, and how long each may take for what.
+//! Connections: their maximum number, and their timeouts.
 
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
@@ -18,14 +18,14 @@ async fn metric(server: &TestServer, series: &str) -> u64 {
     line.unwrap_or_else(|| panic!("{series} is not in\n{text}")).parse().unwrap()
 }
 
-/// Keeps what is saved waiting, until this connection to the database is dropped.
+/// Blocks saves, until this connection to the database is dropped.
 async fn block_saves(server: &TestServer) -> tokio_postgres::Client {
     let client = server.database.connect().await;
     client.batch_execute("BEGIN; LOCK TABLE events IN EXCLUSIVE MODE").await.unwrap();
     client
 }
 
-/// A request that is worked on for as long as saves are blocked.
+/// A request that is handled for as long as saves are blocked.
 async fn occupy(from: Ipv4Addr, server: &TestServer) -> RawConnection {
     let mut connection = RawConnection::from(from, server.address).await;
     let request = format!(
@@ -58,7 +58,7 @@ async fn bodies_that_do_not_come_keep_nobody_out() {
         }
     }
     tokio::time::sleep(Duration::from_millis(300)).await;
-    // They are displaced one by one, whichever are left.
+    // They are evicted one by one.
     let request = format!(
         "GET /api/org HTTP/1.1\r\nHost: localhost\r\n{}\r\n",
         kymograph_tests::basic("viewer", "secret")
@@ -124,7 +124,7 @@ async fn half_heads_keep_nobody_out_and_end() {
 async fn beyond_the_limit_only_health_is_served() {
     let server = TestServer::with_settings(&["server.max_connections=8"]).await;
     let blocked = block_saves(&server).await;
-    // Half of the connections are one address's.
+    // One address can use half of the connections.
     let mut busy = Vec::new();
     for _ in 0..4 {
         busy.push(occupy(Ipv4Addr::LOCALHOST, &server).await);
@@ -156,7 +156,7 @@ async fn beyond_the_limit_only_health_is_served() {
         assert_eq!(answer.status, 200, "{path}: {answer:?}");
         assert!(connection.is_closed_within(Duration::from_secs(1)).await);
     }
-    // Nor can half heads take the places of those that ask for health.
+    // Nor can incomplete heads take the places of health probes.
     let mut halves = Vec::new();
     for _ in 0..40 {
         let mut half = RawConnection::from(OTHER, server.address).await;
@@ -190,7 +190,7 @@ async fn idle_connections_end() {
     for _ in 0..2 {
         assert!(connection.send(HEALTH).await);
         assert_eq!(connection.answer().await.unwrap().status, 200);
-        // Longer than a head may take: between requests nothing has begun.
+        // Longer than the head timeout, which does not apply between requests.
         assert!(!connection.is_closed_within(Duration::from_millis(1300)).await);
     }
     assert!(connection.is_closed_within(Duration::from_secs(3)).await);
@@ -237,7 +237,7 @@ async fn who_does_not_take_answers_loses_them_when_there_are_too_many() {
         stalled.push(connection);
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
-    // Three of them are within the budget; who takes what is sent is served all the same.
+    // Three of them are within the budget; a client that reads its responses is still served.
     let closed = metric(&server, "kymograph_http_connections_closed_total{reason=\"stalled\"}").await;
     assert!((5..=7).contains(&closed), "{closed}");
     server.admin().get("/api/dashboards/uid/large").await.expect(200);

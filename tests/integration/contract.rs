@@ -1,5 +1,5 @@
-//! Grafana's API as it is served: what is said to be served is, what is not is listed, and the list only shrinks. What
-//! the answers may be is checked by the client of all tests.
+//! Grafana's API as it is served: every operation listed as served is served, the others are listed as not served yet,
+//! and that list only shrinks. The client of all tests checks the responses.
 
 use axum::http::Method;
 use kymograph_api::kernel::routes::Route;
@@ -8,17 +8,17 @@ use serde_json::json;
 
 use crate::route_examples::Objects;
 
-/// How many operations Grafana's API has. A row that is missing would be an operation of which nothing is checked.
+/// The number of operations of Grafana's API. A missing row would be an operation that is not checked.
 const OPERATIONS: usize = 363;
 
-/// How many operations are not served yet. This number may only get smaller.
+/// The number of operations that are not served yet. It must only decrease.
 const NOT_YET_SERVED: usize = 202;
 
-/// The routes of the history of anything, by what their paths end with.
+/// The routes of any object's history, by the suffixes of their paths.
 const HISTORY: [(&str, &str); 3] =
     [("GET", "/history"), ("GET", "/history/diff"), ("POST", "/history/restore")];
 
-/// Routes that Grafana 13 does not document, and why they are here.
+/// Routes that Grafana 13 does not document, with the reason for each.
 const OUR_OWN: &[(&str, &str, &str)] = &[
     ("GET", "/livez", "what orchestrators ask"),
     ("GET", "/readyz", "what orchestrators ask"),
@@ -89,8 +89,8 @@ fn route_of<'a>(server: &'a TestServer, operation: &Operation) -> Option<&'a Rou
     server.routes.iter().find(is_it)
 }
 
-/// What the router answers to somebody who calls an operation without credentials. The pages of the portal are not among
-/// its routes, and not in our document.
+/// The response of the router to a call without credentials. The pages of the portal are not among its routes, and not
+/// in our document.
 async fn knock(server: &TestServer, operation: &Operation) -> (u16, String) {
     let method = if operation.has_method("GET") { "GET" } else { operation.method };
     let path = operation.path.replace(['{', '}'], "");
@@ -107,7 +107,7 @@ async fn every_operation_is_served_or_listed_as_not_yet() {
     for operation in operations {
         let (status, text) = knock(&server, operation).await;
         let answers = status != 404 || text != r#"{"message":"Not found"}"#;
-        // What another route takes for a parameter is answered, and is not served.
+        // A path that another route matches by a parameter is answered, but not served.
         let is_taken =
             server.routes.iter().any(|route| operation.is_shadowed_by(route.method.as_str(), route.path));
         let is_there = route_of(&server, operation).is_some() || answers && !is_taken;
@@ -147,7 +147,7 @@ async fn every_route_is_an_operation_of_grafana_or_known_as_our_own() {
 
 #[tokio::test]
 async fn what_is_documented_of_an_operation_is_what_the_contract_allows() {
-    // A fault of the server's can happen anywhere, whatever Grafana says of it.
+    // An internal error can occur on any route, whatever Grafana documents.
     const FAULT: u16 = 500;
     let mut wrong = Vec::new();
     for (path, item) in Contract::get().document()["paths"].as_object().unwrap() {
@@ -169,7 +169,7 @@ async fn what_is_documented_of_an_operation_is_what_the_contract_allows() {
     assert!(wrong.is_empty(), "neither the table nor deviations.tsv allow these:\n{}", wrong.join("\n"));
 }
 
-/// Calls a route with success, and says with which path.
+/// Calls a route successfully, and returns the path.
 async fn call(server: &TestServer, objects: &Objects, route: &Route, number: usize) -> (String, Answer) {
     let login = format!("{}-user", objects.name);
     let client = match route.path {
@@ -181,7 +181,7 @@ async fn call(server: &TestServer, objects: &Objects, route: &Route, number: usi
     };
     let mut body = objects.body(route, number);
     match (route.method.as_str(), route.path) {
-        // Who is added must be a user, and no member yet.
+        // An added user must exist, and not be a member yet.
         ("POST", "/api/org/users" | "/api/orgs/{org_id}/users") => {
             let other = json!({"login": format!("other{number}"), "password": "secret"});
             server.admin().post("/api/admin/users", &other).await.expect(200);
@@ -223,14 +223,15 @@ async fn every_served_operation_succeeds() {
             assert_eq!(table.check(operation.method, operation.path, status, &text), Ok(()));
             continue;
         };
-        // What changes or ends something, or keeps a user from logging in as before, gets objects of its own.
+        // Operations that change or delete an object, or prevent a user from logging in as before, get their own
+        // objects.
         let is_about_people = ["/user", "/org"].iter().any(|noun| route.path.contains(noun));
         let ends_one = is_about_people || route.path.ends_with("/mass-delete");
         let is_the_end = route.method != Method::GET && (route.method != Method::POST || ends_one);
         let own = if is_the_end { Some(Objects::make(&server, &format!("n{number}")).await) } else { None };
         let (path, answer) = call(&server, own.as_ref().unwrap_or(&shared), route, number).await;
         assert!(answer.status < 400, "{}: {} {}", operation.id, answer.status, answer.text);
-        // The client can only hold an answer to the contract if it knows which operation was called.
+        // The client can check a response against the contract only if it finds the called operation.
         let found = table.find(operation.method, &path);
         assert_eq!(found.map(|found| found.id), Some(operation.id), "{path}");
     }

@@ -1,4 +1,4 @@
-//! What pages of other sites can make a browser do, and what browsers are told about every answer.
+//! Cross-site requests by browsers, and the security headers of all responses.
 
 use axum::http::Method;
 use kymograph_tests::TestServer;
@@ -36,14 +36,14 @@ async fn another_site_can_neither_write_nor_read_nor_log_in_or_out() {
     with(&session, &[own]).post("/api/folders", &folder("own")).await.expect(200);
     with(&server.anonymous(), &[own]).post("/login", &login).await.expect(200);
     with(&server.anonymous(), &[trusted, CROSS_SITE]).post("/login", &login).await.expect(200);
-    // Credentials that a browser does not add by itself cannot be used by another site.
+    // Another site cannot use credentials that a browser does not add by itself.
     with(&server.admin(), &[EVIL, CROSS_SITE]).post("/api/folders", &folder("script")).await.expect(200);
     with(&session, &[("Sec-Fetch-Site", "none"), NAVIGATE]).get("/logout").await.expect(302);
 }
 
 #[tokio::test]
 async fn no_answer_is_stored_or_taken_for_something_else() {
-    // The same for everybody.
+    // The same for all callers.
     const PUBLIC: &[&str] = &["/avatar/{hash}", "/api/openapi.json", "/api/docs"];
     let server = TestServer::with_settings(&["quota.enabled=true"]).await;
     let objects = Objects::make(&server, "zebra").await;

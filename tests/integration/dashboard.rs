@@ -192,7 +192,7 @@ async fn titles_need_not_be_unique() {
     }
     let hits = admin.get("/api/search?query=CPU").await.expect(200).body;
     assert_eq!(hits.as_array().unwrap().len(), 3);
-    // So it is with folders.
+    // The same applies to folders.
     for _ in 0..2 {
         admin.post("/api/folders", &json!({"title": "Same"})).await.expect(200);
     }
@@ -223,7 +223,7 @@ async fn titles_and_messages_have_their_bounds() {
     let saved = admin.post("/api/dashboards/db", &save(&title, &"é".repeat(500))).await.expect(200).body;
     let path = format!("/api/dashboards/uid/{}", saved["uid"].as_str().unwrap());
     assert_eq!(admin.get(&path).await.expect(200).body["dashboard"]["title"], *title);
-    // Lists have as much of it as they have of other titles.
+    // Lists truncate it like other titles.
     let hits = admin.get("/api/search?type=dash-db").await.expect(200).body;
     assert_eq!(hits[0]["title"], "é".repeat(380));
     admin.delete(&path).await.expect(200);
@@ -240,7 +240,7 @@ async fn one_of_another_schema_is_kept_and_read_back_as_it_is() {
             "metadata": {"name": "cpu", "annotations": {"a": "b"}}, "spec": spec(title),
         })
     };
-    // The document of the API describes classic documents; a resource has no title of its own.
+    // The document of the API describes classic dashboards; a resource has no title of its own.
     let save = async |dashboard: Value, overwrite: bool| {
         let body = json!({"dashboard": dashboard, "overwrite": overwrite});
         let answer =
@@ -266,7 +266,7 @@ async fn one_of_another_schema_is_kept_and_read_back_as_it_is() {
         let refused = admin.get(&format!("{path}{asked}")).await.expect(406);
         assert!(refused.body["message"].as_str().unwrap().contains("apiVersion=v2beta1"), "{}", refused.text);
     }
-    // It is found, versioned and brought back like any other.
+    // It can be found, versioned and restored like any other.
     assert_eq!(admin.get("/api/search?query=cpu&tag=a").await.expect(200).body[0]["uid"], "cpu");
     assert_eq!(save(resource("CPU 2", "v2beta1"), false).await.0, 412);
     assert_eq!(save(resource("CPU 2", "v2beta1"), true).await.1["version"], 2);
@@ -276,7 +276,7 @@ async fn one_of_another_schema_is_kept_and_read_back_as_it_is() {
     let read = admin.get(&format!("{path}?apiVersion=v2beta1")).await.expect(200).body;
     assert_eq!((&read["dashboard"]["title"], &read["dashboard"]["version"]), (&json!("CPU"), &json!(3)));
 
-    // Of the classic schema what is around it is taken off, and it is read like any other.
+    // For the classic schema, the resource around it is removed, and it is read like any other.
     let classic = json!({
         "apiVersion": "dashboard.grafana.app/v1beta1", "kind": "Dashboard", "metadata": {"name": "ram"},
         "spec": {"title": "RAM", "panels": []},

@@ -1,4 +1,4 @@
-//! What is different between versions, through HTTP.
+//! Differences between versions of dashboards, through HTTP.
 
 use kymograph_tests::{Answer, Client, TestServer};
 use serde_json::{Value, json};

@@ -65,7 +65,7 @@ async fn a_document_can_be_filled_in_without_being_saved() {
     assert_eq!((&filled["title"], &filled["uid"]), (&json!("Node of 5m"), &json!("node")));
     assert_eq!(filled["panels"][0]["datasource"]["uid"], "p1");
     assert_eq!(admin.get("/api/search").await.expect(200).body, json!([]));
-    // A long answer to a request under a key is passed on as it is.
+    // A long response to a request with an idempotency key is forwarded unchanged.
     let long = json!({"dashboard": {"title": "x", "text": "y".repeat(2_000_000)}});
     let keyed = admin.with_header("Idempotency-Key", "long");
     let filled = keyed.post("/api/dashboards/interpolate", &long).await.expect(200).body;

@@ -38,7 +38,7 @@ async fn are_created_read_changed_and_deleted() {
     assert_eq!((&listed[0]["uid"], &listed[0]["typeName"]), (&source["uid"], &json!("Prometheus")));
     assert!(listed[0].get("secureJsonFields").is_none() && listed[0].get("version").is_none());
 
-    // Secrets that are left out stay; others are set and removed.
+    // Omitted secrets are kept; others are set and removed.
     let mut change = prometheus("Metrics");
     change["secureJsonData"] = json!({"token": "abc"});
     change["version"] = json!(1);
@@ -91,7 +91,7 @@ async fn names_and_uids_are_unique_and_one_is_the_default() {
     assert_eq!(default().await, ["b"]);
     admin.put("/api/datasources/uid/a", &source("a", "")).await.expect(200);
     assert_eq!(default().await, ["a"]);
-    // Many become it at once, and one is it.
+    // Many become the default at once; exactly one remains it.
     let racing = (0..8).map(|number| {
         let (admin, source) = (admin.clone(), source(&format!("r{number}"), ""));
         async move { admin.post("/api/datasources", &source).await.expect(200) }
@@ -183,7 +183,7 @@ async fn rights_decide_who_asks_and_who_changes() {
     editor.get(&format!("{path}/history")).await.expect(200);
     nobody.get(&format!("{path}/history")).await.expect(403);
     editor.delete(&path).await.expect(200);
-    // What has the uid next begins with no list.
+    // The next source with this uid begins without an access-control list.
     let mut again = prometheus("P3");
     again["uid"] = json!(uid);
     add(&admin, &again).await;

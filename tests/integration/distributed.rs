@@ -1,4 +1,4 @@
-//! A server on tables that Citus has distributed gives the same answers as on one PostgreSQL.
+//! A server on tables distributed by Citus responds exactly as on a single PostgreSQL.
 
 use kymograph_domain::{OrgId, StoredEvent, Timestamp, UserId, registry};
 use kymograph_projections::kernel::sql::Tables;
@@ -31,7 +31,7 @@ fn folder(kind: &str, number: i64) -> Box<dyn StoredEvent> {
     event(&format!("folder.{kind}"), &payload)
 }
 
-/// The rows that events come to on some tables, and the statements that wrote them.
+/// The rows that result from events on such tables, and the statements that wrote them.
 async fn projected(
     database: &TestDatabase,
     tables: Tables,

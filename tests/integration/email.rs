@@ -1,4 +1,4 @@
-//! A change of one's own e-mail address, and the mail that confirms it, with a mail server that speaks SMTP.
+//! Changing one's own e-mail address, and the mail that confirms it, with an SMTP server.
 
 use kymograph_server::verify::verify_database;
 use kymograph_tests::{Answer, Client, MailServer, Manner, TestServer};
@@ -19,7 +19,7 @@ async fn ask(client: &Client, email: &str) -> Answer {
     client.put("/api/user", &json!({"email": email, "name": "Ann"})).await
 }
 
-/// Opens the link with a code, and says where it leads.
+/// Opens the link with a code, and returns the target of its redirect.
 async fn open(client: &Client, code: &str) -> String {
     let request = client.request(reqwest::Method::GET, &format!("/api/user/email/update?code={code}"));
     let response = request.send().await.unwrap();
@@ -45,7 +45,7 @@ async fn an_address_counts_once_the_link_in_the_mail_was_opened() {
         assert!(text.contains(part), "{text}");
     }
 
-    // It is nobody else's code, and none at all is none.
+    // It is not valid for other users, nor is an invalid or empty code.
     let code = mail.next_code().await;
     let (bob, _) = server.new_member(1, "bob", "Viewer").await;
     for (client, code) in [(&bob, code.as_str()), (&ann, ""), (&ann, "0123"), (&ann, &code[1..])] {
@@ -59,7 +59,7 @@ async fn an_address_counts_once_the_link_in_the_mail_was_opened() {
     assert_eq!(email_of(&ann).await, "ann@example.org");
     assert_eq!(open(&ann, &code).await, REFUSED);
 
-    // What happened is in the log, and the code is not.
+    // The log contains what happened, but not the code.
     let path = format!("/api/admin/audit/events?targetType=user&targetUid={id}&changes=true");
     let events = server.admin().get(&path).await.expect(200).body;
     let actions: Vec<_> =
@@ -84,7 +84,7 @@ async fn a_link_ends_with_its_time_and_with_the_next_change() {
     assert_eq!(open(&ann, &new).await, REFUSED);
     assert_eq!(email_of(&ann).await, "ann");
 
-    // A change by a server admin takes effect at once, and ends what was under way.
+    // A change by a server admin takes effect at once, and cancels the pending one.
     ask(&ann, "mine@example.org").await.expect(200);
     let mine = mail.next_code().await;
     let form = json!({"email": "given@example.org"});
@@ -93,7 +93,7 @@ async fn a_link_ends_with_its_time_and_with_the_next_change() {
     assert_eq!(open(&ann, &mine).await, REFUSED);
     assert_eq!(mail.mails().len(), 3);
 
-    // What is no change sends nothing, and an address of another is refused, now or when it is confirmed.
+    // An unchanged address sends no mail, and the address of another user is refused, now or at the confirmation.
     ask(&ann, "given@example.org").await.expect(200);
     ask(&ann, "no address").await.expect(400);
     ask(&ann, "admin@localhost").await.expect(409);
@@ -111,7 +111,7 @@ async fn a_link_ends_with_its_time_and_with_the_next_change() {
     assert_eq!(verify_database(&server.database.config).await.unwrap().faults, Vec::<String>::new());
 }
 
-/// Waits for a number that a query comes to.
+/// Waits until a query returns this number.
 async fn wait_for(server: &TestServer, sql: &str, expected: i64) {
     for _ in 0..600 {
         if server.database.scalar::<i64>(sql).await == expected {
@@ -132,7 +132,7 @@ async fn a_mail_that_cannot_be_sent_is_tried_again_and_then_recorded() {
         ask(&ann, "ann@example.org").await.expect(200);
         assert!(begun.elapsed().as_secs() < 3, "the request waited for the mail");
         if manner == Manner::SaysNothing {
-            // It may come to its senses. The last time it is tried is an hour later.
+            // The server may recover. The last attempt is an hour later.
             let waiting = "SELECT count(*) FROM jobs WHERE kind = 'confirmation-mail' AND state = 'waiting'
                 AND attempts = 1 AND last_error LIKE '%timed out%' AND due_at > now()";
             wait_for(&server, waiting, 1).await;
@@ -149,7 +149,7 @@ async fn a_mail_that_cannot_be_sent_is_tried_again_and_then_recorded() {
         let sql = "SELECT payload FROM events WHERE type = 'user.email_not_sent'";
         let payload: String = server.database.scalar(sql).await;
         assert!(payload.contains(reason) && !payload.contains("code="), "{payload}");
-        // The job of the mail holds neither the address nor the code.
+        // The job of the mail contains neither the address nor the code.
         let kept: String =
             server.database.scalar("SELECT payload FROM jobs WHERE kind = 'confirmation-mail'").await;
         assert!(!kept.contains('@') && kept.len() < 60, "{kept}");
@@ -169,7 +169,7 @@ async fn a_mail_of_a_change_that_is_over_is_not_sent() {
     server.clock.advance(60 * 60);
     let due = "UPDATE jobs SET due_at = now() WHERE kind = 'confirmation-mail'";
     server.database.connect().await.batch_execute(due).await.unwrap();
-    // The older change is over and forgotten, the other one has lost its time.
+    // The older change is completed and deleted, the other one has expired.
     wait_for(&server, waiting, 0).await;
     let jobs = server.admin().get("/api/admin/jobs?state=dead").await.expect(200).body;
     assert_eq!(jobs.as_array().unwrap().len(), 1, "{jobs}");
@@ -226,10 +226,10 @@ async fn nobody_makes_the_server_send_many_mails_or_words_of_their_own() {
     assert_eq!(refused.body["messageId"], "overload.mails");
     assert_eq!(mail.mails().len(), 3);
     assert!(mail.mails().iter().all(|mail| !mail.contains("evil")), "{:?}", mail.mails());
-    // A profile with the same address costs no mail.
+    // A profile with an unchanged address sends no mail.
     eve.put("/api/user", &json!({"name": "Eve", "email": "buy-now-at-evil.test"})).await.expect(200);
 
-    // An address gets no more from several users.
+    // An address does not get more mails from several users.
     for number in 0..4 {
         let login = format!("user{number}");
         server.new_member(1, &login, "Viewer").await;

@@ -1,4 +1,4 @@
-//! What was stored once must always be readable: a committed sample of every version of every event.
+//! All stored events must remain readable: a committed sample of every version of every event.
 
 use std::path::PathBuf;
 
@@ -15,7 +15,7 @@ fn path(event_type: &str, version: i32) -> PathBuf {
     folder().join(format!("{event_type}.v{version}.json"))
 }
 
-/// With `UPDATE_SAMPLES` set, writes a sample of each event that has none, out of what the route examples store.
+/// With `UPDATE_SAMPLES` set, writes a sample of each event that has none, from the events of the route examples.
 #[tokio::test]
 async fn event_samples_can_be_made() {
     if std::env::var_os("UPDATE_SAMPLES").is_none() {
@@ -24,7 +24,7 @@ async fn event_samples_can_be_made() {
     let server = TestServer::with_settings(&["quota.enabled=true"]).await;
     for (number, route) in server.routes.iter().enumerate().filter(|(_, route)| !route.is_public) {
         let objects = Objects::make(&server, &format!("sample{number}")).await;
-        // The admin's own account stays as it is, lest nobody could make the next objects.
+        // The admin's own account is not changed, because it creates the next objects.
         if route.path != "/api/user" && !route.path.starts_with("/api/user/") {
             objects.call(&server.admin().in_org(objects.org), route, number).await;
         }

@@ -96,7 +96,7 @@ async fn two_servers_on_one_database_agree() {
     }
     assert_eq!(verify_database(&one.database.config).await.unwrap().faults, Vec::<String>::new());
 
-    // What one server has cached it forgets when the other tells of a change.
+    // One server invalidates its cached values when the other announces a change.
     two.admin().get("/api/dashboards/uid/d0").await.expect(200);
     let save = json!({"dashboard": {"title": "told", "uid": "d0"}, "overwrite": true});
     one.admin().post("/api/dashboards/db", &save).await.expect(200);
@@ -129,7 +129,7 @@ async fn dropped_requests_leave_neither_a_tenant_nor_a_stuck_connection() {
                     _ => admin.get("/api/dashboards/uid/cpu/versions").await,
                 }
             };
-            // Dropped at any moment from the first byte on.
+            // Dropped at any moment after the first byte.
             let _ = tokio::time::timeout(Duration::from_micros(200 + number * 61 % 9000), request).await;
         })
     });

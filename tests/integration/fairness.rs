@@ -1,4 +1,4 @@
-//! Tenants that share one database: one that keeps it busy does not keep others from it.
+//! Tenants that share one database: a busy one does not block the others.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,13 +14,13 @@ use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-/// How many statements other than its own a connection sees at work in its database.
+/// The number of statements other than its own that a connection sees running in its database.
 const AT_WORK: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
     AND state = 'active' AND pid <> pg_backend_pid() AND backend_type = 'client backend'";
 const CONNECTIONS: usize = 4;
 const ORG: OrgId = OrgId(1);
 const OTHER: OrgId = OrgId(2);
-/// Long enough to be met in the middle, and short enough not to be cancelled.
+/// Long enough to be interrupted in the middle, and short enough not to be cancelled.
 const SLOW: &str = "SELECT pg_sleep(2)::text";
 const QUICK: &str = "SELECT 'quick'";
 
@@ -60,7 +60,7 @@ async fn an_org_reads_over_half_of_the_connections_and_waits_for_more() {
         database.in_background().read(ORG, QUICK, &[]).await.unwrap();
     }
     assert!(begun.elapsed() < Duration::from_secs(1), "others waited for {:?}", begun.elapsed());
-    // Large values are compared on a blocking thread, in turn.
+    // Large values are compared on a blocking thread, one after the other.
     for slow in slow {
         slow.await.unwrap().unwrap();
     }
@@ -77,11 +77,11 @@ async fn more_rows_are_read_again_in_a_turn_and_too_many_are_refused() {
     }
     let (refused, _) = answers.make(ORG, database.read(ORG, sql, &[&17_000_i64])).await;
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::TooLarge);
-    // Background work is not bounded here.
+    // Background work is not limited here.
     assert_eq!(database.read(ORG, sql, &[&17_000_i64]).await.unwrap().len(), 17_000);
     assert_eq!(database.pool_usage().in_use, 0);
 
-    // A connection that a long row came over is not kept.
+    // A connection that received a long row is not kept.
     let idle = database.pool_usage().idle;
     database.read_one(ORG, "SELECT repeat('x', 2000000)", &[]).await.unwrap().unwrap();
     assert_eq!(database.pool_usage().idle, idle - 1);
@@ -113,7 +113,7 @@ async fn the_statement_of_who_waits_no_more_is_cancelled() {
         assert!(dropped.is_err());
         wait_until(&watch, 0, Duration::from_secs(1)).await;
     }
-    // Short ones are not worth it: their connections are kept.
+    // Short statements are not cancelled: their connections are kept.
     let open = database.pool_usage();
     let short = "SELECT pg_sleep(0.05)::text";
     assert!(timeout(Duration::from_millis(10), database.read(ORG, short, &[])).await.is_err());
@@ -173,7 +173,7 @@ async fn who_waits_for_its_share_in_vain_is_told_so() {
     let (_server, database) = database().await;
     let slow: Vec<_> = (0..2).map(|_| read(&database, ORG, "SELECT pg_sleep(4.9)::text")).collect();
     sleep(Duration::from_millis(50)).await;
-    // These take over before the others' time to wait is over.
+    // These take over before the waiting time of the others expires.
     let next: Vec<_> = (0..2).map(|_| read(&database, ORG, SLOW)).collect();
     sleep(Duration::from_millis(50)).await;
     let refused = database.read(ORG, QUICK, &[]).await.unwrap_err();
@@ -189,7 +189,7 @@ fn search(client: &Client) -> JoinHandle<Answer> {
     tokio::spawn(async move { client.get("/api/search?query=cpu").await })
 }
 
-/// A server with an org whose searches wait for a lock, as long as the client lives that is returned.
+/// A server with an org whose searches wait for a lock, for as long as the returned client lives.
 async fn blocked_server() -> (TestServer, Client, Client, tokio_postgres::Client) {
     let server = TestServer::start().await;
     let other = server.new_org("Other").await;
@@ -279,7 +279,7 @@ async fn commits_that_wait_for_one_org_keep_nobody_else_from_logging_in_and_savi
     let (neighbour, _) = server.new_member(other, "nina", "Admin").await;
     neighbour.get("/api/org").await.expect(200);
     let (lock, watch) = (server.database.connect().await, server.database.connect().await);
-    // A long flight of the org holds this at its end.
+    // A long flight of the org holds this lock until its end.
     let head = format!("BEGIN; SELECT FROM heads WHERE org_id = {slow} FOR UPDATE");
     lock.batch_execute(&head).await.unwrap();
     let creations: Vec<_> = (0..6)
@@ -290,7 +290,7 @@ async fn commits_that_wait_for_one_org_keep_nobody_else_from_logging_in_and_savi
             tokio::spawn(async move { admin.post("/api/admin/users", &user).await })
         })
         .collect();
-    // Eight connections write by default, of which commits across orgs get four, and those of an org two.
+    // Eight connections write by default; commits across orgs get four of them, and those of one org two.
     wait_until(&watch, 2, Duration::from_secs(10)).await;
     let begun = Instant::now();
     for number in 0..5 {

@@ -14,8 +14,8 @@ const ROUNDS: usize = 10;
 /// Acknowledged versions by the message they were saved with.
 type Acknowledged = Arc<Mutex<HashMap<String, (String, i64)>>>;
 
-/// Saves versions of one dashboard until told to stop. A save whose answer did not come is repeated with its
-/// idempotency key until it is acknowledged or the writer has to stop.
+/// Saves versions of one dashboard until told to stop. A save without a response is retried with its idempotency key
+/// until it is acknowledged or the writer has to stop.
 async fn write(
     admin: Client,
     writer: usize,
@@ -68,7 +68,7 @@ async fn check_acknowledged(admin: &Client, acknowledged: &Acknowledged) {
     for (message, saved) in &acknowledged {
         assert_eq!(stored.get(message), Some(&vec![saved.clone()]), "{message} was acknowledged once");
     }
-    // What was repeated until it was acknowledged was written once all the same.
+    // A save that was retried until it was acknowledged is written only once.
     assert!(stored.values().all(|saves| saves.len() == 1));
 }
 
@@ -97,7 +97,7 @@ async fn killing_any_process_loses_nothing_that_was_acknowledged() {
                 server.restart().await;
             }
         }
-        // The server recovers by itself, and the writers get on.
+        // The server recovers by itself, and the writers continue.
         for attempt in 0.. {
             if acknowledged.lock().unwrap().len() > before + WRITERS {
                 break;
@@ -152,6 +152,6 @@ async fn health_tells_the_loss_of_the_database_and_its_return() {
         assert!(attempt < 600, "the database did not come back");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    // Now and then it takes the feed of changes a moment longer to be back.
+    // The change feed occasionally takes a moment longer to reconnect.
     server.wait_until_ready().await;
 }

@@ -124,14 +124,14 @@ async fn a_change_looks_at_no_more_folders_than_it_is_about() {
         ANALYZE folders";
     client.batch_execute(folders).await.unwrap();
     let looked_at = async || {
-        // A connection says what it has read when it has rested for ten seconds, if not before.
+        // A connection reports its reads at the latest after ten seconds of idling.
         tokio::time::sleep(std::time::Duration::from_secs(11)).await;
         let sql = "SELECT (seq_tup_read + idx_tup_fetch)::bigint FROM pg_stat_user_tables WHERE relname = 'folders'";
         server.database.scalar::<i64>(sql).await
     };
     let before = looked_at().await;
     admin.post("/api/folders", &json!({"uid": "top", "title": "Top"})).await.expect(200);
-    // A statement is planned for any values once it was sent some times.
+    // After several executions, a statement has a generic plan.
     for number in 0..20 {
         let form = json!({"uid": format!("in-{number}"), "title": "In", "parentUid": "top"});
         admin.post("/api/folders", &form).await.expect(200);

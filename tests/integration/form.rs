@@ -1,4 +1,4 @@
-//! Forms in bodies, which are read as the clients expect that are written for Grafana.
+//! Request bodies, which are parsed as clients of Grafana expect.
 
 use axum::http::{Method, StatusCode};
 use kymograph_tests::{Client, TestServer};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::route_examples::Objects;
 
-/// Sends a body as it is, and tells what was answered. The document that describes the API says nothing of such bodies.
+/// Sends a raw body, and returns the response. The document of the API does not describe such bodies.
 async fn send(client: &Client, method: Method, path: &str, body: impl Into<reqwest::Body>) -> (u16, Value) {
     let request = client.request(method, path).header("content-type", "application/json").body(body);
     let answer = request.send().await.unwrap();
@@ -61,7 +61,7 @@ async fn names_of_members_are_read_in_any_case() {
     let body = r#"{"Dashboard":{"title":"CPU","uid":"cpu"},"folderUID":"ops"}"#;
     let (status, saved) = post(&admin, "/api/dashboards/db", body).await;
     assert_eq!((status, &saved["folderUid"]), (200, &json!("ops")));
-    // Of a name that comes twice the last counts, and `null` is nothing.
+    // Of a duplicate name the last value counts, and `null` counts as absent.
     let body =
         r#"{"dashboard":{"title":"CPU","uid":"cpu"},"overwrite":false,"OverWrite":true,"folderUid":null}"#;
     let (status, saved) = post(&admin, "/api/dashboards/db", body).await;
@@ -82,7 +82,7 @@ async fn whole_numbers_are_read_however_they_are_written() {
     assert_eq!((status, &again["uid"], &again["version"]), (200, &saved.body["uid"], &json!(2)));
 }
 
-/// Bodies that are no form, and what their senders are told.
+/// Invalid bodies, with the expected status and message.
 const NO_FORMS: [(&[u8], u16, &str); 7] = [
     (b"\xEF\xBB\xBF{\"title\":\"T\"}", 400, "byte order mark"),
     (b"\xFF\xFE{\0}\0", 400, "UTF-16"),
@@ -130,7 +130,7 @@ async fn no_route_takes_a_list_for_a_form_or_an_object_for_a_member() {
         let example = objects.body(route, 1);
         for name in example.as_object().unwrap().keys() {
             members += 1;
-            // The dashboard to fill in can be any object.
+            // The dashboard to interpolate can be any object.
             let is_any_object = route.path == "/api/dashboards/interpolate" && name == "dashboard";
             let object = (!is_any_object).then(|| json!({"a": {"b": 1}}));
             for wrong in [json!([[1]])].into_iter().chain(object) {

@@ -1,4 +1,4 @@
-//! What clients and browsers ask around the core, through HTTP.
+//! Requests of clients and browsers besides the core API, through HTTP.
 
 use kymograph_tests::TestServer;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! Requests that nobody thought of, made up from the OpenAPI document.
+//! Random requests, generated from the OpenAPI document.
 
 use kymograph_tests::TestServer;
 use serde_json::json;
@@ -6,10 +6,10 @@ use serde_json::json;
 use crate::client::run;
 use crate::route_examples::Objects;
 
-/// How many requests are sent.
+/// The number of requests.
 const CASES: u64 = 10_000;
 
-/// How many requests the server has answered.
+/// The number of requests that the server has answered.
 async fn answered(server: &TestServer) -> u64 {
     let text = server.anonymous().get("/metrics").await.expect(200).text;
     let counts = text.lines().filter(|line| line.starts_with("grafana_http_request_duration_seconds_count"));
@@ -19,7 +19,7 @@ async fn answered(server: &TestServer) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_request_is_a_fault_of_the_servers_or_takes_long() {
     let server = TestServer::with_settings(&["quota.enabled=true"]).await;
-    // Made-up ids are mostly small: none of them may be those of who asks and of where it asks.
+    // Generated ids are mostly small: none of them may be the id of the caller or of its org.
     let far = "UPDATE counters SET value = 1000000007 WHERE org_id = 0";
     server.database.connect().await.batch_execute(far).await.unwrap();
     let objects = Objects::make(&server, "fuzz").await;

@@ -1,4 +1,4 @@
-//! Health: what is told of a database that takes no writes, and of a password that everybody knows.
+//! Health: reports of a read-only database, and of the default password.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ async fn who_cannot_write_is_not_ready_and_says_so_in_few_lines() {
     let cookies = cookies.get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap());
     let session = cookies.filter_map(|cookie| cookie.split(';').next()).collect::<Vec<_>>().join("; ");
     let session = server.anonymous().with_header("cookie", &session);
-    // So that each request with the session would give it a new token.
+    // So that each request with the session would rotate its token.
     let age = "UPDATE sessions SET rotated = rotated - interval '1 hour'";
     assert_eq!(server.database().await.execute(age, &[]).await.unwrap(), 1);
     set_read_only(&server, true).await;

@@ -1,4 +1,4 @@
-//! The history of anything through HTTP: what was done, what that changed, and undoing it.
+//! The history of all objects through HTTP: entries, their changes, and restoring.
 
 use kymograph_server::verify::verify_database;
 use kymograph_tests::{Client, TestServer};
@@ -61,7 +61,7 @@ async fn a_dashboard_tells_what_was_changed_panel_by_panel() {
     assert_eq!(listed["entries"][0]["changes"], expected);
     assert_eq!(listed["entries"][1]["changes"][0]["op"], "replace");
     assert_eq!(listed["entries"][1]["changes"][0]["before"], Value::Null);
-    // The audit log says the same.
+    // The audit log has the same changes.
     let audit = admin.get("/api/audit/events?action=dashboard.updated&changes=true").await.expect(200).body;
     assert_eq!(audit["events"][0]["changes"], expected);
     let one = admin.get(&format!("/api/audit/events/{}", last["position"])).await.expect(200).body;
@@ -150,7 +150,7 @@ async fn a_dashboard_comes_back_as_it_was() {
     ];
     assert_eq!(actions(&admin, path).await, expected);
 
-    // What is not in the trash any more comes back as a new one, with the old history behind it.
+    // A purged object is restored as a new one, with the old history.
     admin.delete(path).await.expect(200);
     admin.delete("/api/folders/ops").await.expect(200);
     let gone = admin.post(&format!("{path}/history/restore"), &json!({"version": 2})).await;
@@ -194,7 +194,7 @@ async fn a_folder_comes_back_to_its_place_and_name() {
     let again = admin.get(path).await.expect(200).body;
     assert_eq!(again["parentUid"], "a");
     assert_ne!(again["id"], read["id"]);
-    // What would break a rule is refused as ever.
+    // Restoring a state that would violate a rule is refused.
     admin.post("/api/folders/a/move", &json!({"parentUid": ""})).await.expect(200);
     admin.post("/api/folders/c/move", &json!({"parentUid": ""})).await.expect(200);
     admin.post("/api/folders/a/move", &json!({"parentUid": "c"})).await.expect(200);
@@ -287,7 +287,7 @@ async fn teams_service_accounts_and_users_have_histories() {
     assert_eq!(diff["changes"][0]["path"], "/isServerAdmin");
     restore(&admin, &path, 1).await;
     let read = admin.get(&path).await.expect(200).body;
-    // Rights do not come back with a profile, nor go.
+    // Restoring a profile changes no permissions.
     assert_eq!((&read["login"], &read["isGrafanaAdmin"]), (&json!("ann"), &json!(true)));
     let (bob, _) = server.new_member(1, "bob", "Admin").await;
     bob.get(&format!("{path}/history")).await.expect(403);
@@ -299,7 +299,7 @@ async fn who_may_look_may_not_bring_back() {
     let admin = server.admin();
     let (viewer, _) = server.new_member(1, "vic", "Viewer").await;
     save(&admin, json!({"title": "CPU", "uid": "cpu"}), "").await;
-    // Nor may who only views: what is viewed now may have said something else in a folder that was closed.
+    // Nor may a viewer: the current content may have been different earlier, in a folder closed to the viewer.
     let (edith, _) = server.new_member(1, "edith", "Editor").await;
     edith.get("/api/dashboards/uid/cpu/history?changes=true").await.expect(200);
     let body = json!({"version": 1});
@@ -339,7 +339,7 @@ async fn who_reuses_a_uid_learns_nothing_of_what_had_it_before() {
     admin.post("/api/dashboards/db", &secret).await.expect(200);
     admin.delete("/api/folders/reused").await.expect(200);
 
-    // What is in the trash is not replaced by who may not change it.
+    // A dashboard in the trash cannot be replaced by a user without permission to edit it.
     let mine = json!({"title": "Mine", "uid": "cpu"});
     edith.post("/api/dashboards/db", &json!({"dashboard": mine, "overwrite": true})).await.expect(403);
     admin.delete("/api/dashboards/uid/cpu/trash").await.expect(200);
@@ -367,7 +367,7 @@ async fn who_reuses_a_uid_learns_nothing_of_what_had_it_before() {
             edith.get(&format!("{path}/history/diff?{query}")).await.expect(404);
         }
         edith.post(&format!("{path}/history/restore"), &json!({"version": 1})).await.expect(404);
-        // Who administers all content knows all of it.
+        // An admin of all content sees its whole history.
         assert!(admin.get(&format!("{path}/history?changes=true")).await.expect(200).text.contains("Secret"));
     }
     restore(&edith, "/api/dashboards/uid/cpu", 4).await;
@@ -398,7 +398,7 @@ async fn what_was_closed_comes_back_closed_and_can_be_opened() {
             vic.get(path).await.expect(200);
         }
     }
-    // What had no list has none.
+    // An object without an access-control list is restored without one.
     admin.post("/api/folders", &json!({"title": "Open", "uid": "open"})).await.expect(200);
     admin.delete("/api/folders/open").await.expect(200);
     restore(&admin, "/api/folders/open", 1).await;

@@ -1,4 +1,4 @@
-//! Attacks on the server as a whole, small: others are served meanwhile, and its memory stays bounded.
+//! Attacks on the server as a whole, at a small scale: other clients are served meanwhile, and memory stays bounded.
 
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
@@ -9,9 +9,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-/// How much memory the server may take, whatever is done to it.
+/// The maximum memory of the server under any attack.
 const MAX_MEMORY: usize = 300 * 1024 * 1024;
-/// How much it may take while large lists are made.
+/// The maximum memory while large lists are built.
 const MAX_LISTS: usize = 250 * MIB;
 const MIB: usize = 1024 * 1024;
 const KIB: usize = 1024;
@@ -40,7 +40,7 @@ async fn half_heads_do_not_use_up_the_file_descriptors() {
     assert!(server.stop().await);
 }
 
-/// Sends a body on many connections at once, and gives back what was answered.
+/// Sends a body on many connections at once, and returns the statuses.
 async fn flood(server: &ServerProcess, connections: usize, head: String, bytes: usize) -> Vec<u16> {
     let mut tasks = JoinSet::new();
     for _ in 0..connections {
@@ -71,7 +71,7 @@ async fn bodies_do_not_use_up_the_memory() {
     other.get("/api/org").await.expect(200);
     let before = server.resident_memory();
 
-    // Without credentials nothing is read of them.
+    // Without credentials no body is read.
     let head = |credentials: &str, bytes: usize| {
         format!(
             "POST /api/dashboards/db HTTP/1.1\r\nHost: localhost\r\n{credentials}Content-Length: {bytes}\r\n\r\n"
@@ -82,7 +82,7 @@ async fn bodies_do_not_use_up_the_memory() {
     let after = server.resident_memory();
     assert!(after < before + 40 * MIB, "{before} -> {after}");
 
-    // With them, an org gets its share.
+    // With credentials, an org gets its share.
     let admin = basic("admin", "admin");
     let flooded = flood(&server, 80, head(&admin, 15 * MIB), 15 * MIB);
     let others = async {
@@ -135,7 +135,7 @@ async fn large_dashboards_do_not_use_up_the_memory() {
     assert_eq!(whole.body["dashboard"]["text"], "7".repeat(8 * MIB));
 }
 
-/// Sends a request on so many connections and keeps them, and gives back how many the server closes.
+/// Sends a request on this many connections and keeps them, and returns the number closed by the server.
 async fn keep(
     server: &ServerProcess,
     connections: usize,
@@ -170,7 +170,7 @@ async fn idle_connections_keep_little_memory() {
     assert_eq!(keep(&server, CONNECTIONS, &large_body, &mut kept).await, 0);
     let bodies = server.resident_memory();
     assert!(bodies < before + CONNECTIONS * 40 * KIB, "{before} -> {bodies}");
-    // Half of 16 MiB is for buffers of heads that large.
+    // Half of 16 MiB is for buffers of such large heads.
     let closed = keep(&server, CONNECTIONS, &large_head, &mut kept).await;
     assert!((100..200).contains(&closed), "{closed}");
     assert_eq!(keep(&server, 1, "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n", &mut kept).await, 0);
@@ -208,7 +208,7 @@ async fn clients_that_read_nothing_cost_others_neither_memory_nor_downloads() {
         "GET /api/dashboards/uid/large HTTP/1.1\r\nHost: localhost\r\n{}\r\n",
         basic("admin", "admin")
     );
-    // Slower than those who lose their answers may be, but it takes them.
+    // A client that reads more slowly than those that lose their responses may, but steadily.
     let mut download = RawConnection::narrow(Ipv4Addr::LOCALHOST, server.address()).await;
     assert!(download.send(&request).await);
     let download = tokio::spawn(async move {
@@ -231,7 +231,7 @@ async fn clients_that_read_nothing_cost_others_neither_memory_nor_downloads() {
     server.admin().get("/api/dashboards/uid/large").await.expect(200);
 }
 
-/// Adds entries to the log of the first org: `$1` short ones, and as many that are as long as clients can make them.
+/// Adds entries to the log of the first org: `$1` short ones, and as many of the maximum length.
 const FILL: &str = "INSERT INTO events SELECT org_id, pos + n, 'dashboard-filler-' || n % 1000, 'dashboard', pos * 100000 + n,
         'dashboard.updated', 1, recorded_at + n * interval '1 millisecond', 1, 'admin',
         CASE WHEN n > $1 THEN repeat('r', 128) ELSE 'filler' END, CASE WHEN n > $1 THEN repeat('c', 128) ELSE 'filler' END,
@@ -283,8 +283,8 @@ async fn exports_that_nobody_reads_hold_little_memory_and_leave_few_lines() {
     }
 }
 
-/// Puts so many dashboards with long titles and 99 tags of their own beside the only one that there is, and as many entries
-/// into the audit log.
+/// Adds this many dashboards with long titles and 99 distinct tags to the only existing one, and as many entries to the
+/// audit log.
 async fn fill(server: &ServerProcess, dashboards: i64) {
     let form = json!({"dashboard": {"uid": "first", "title": "x".repeat(700), "tags": ["common"]}});
     server.admin().post("/api/dashboards/db", &form).await.expect(200);
@@ -304,8 +304,8 @@ async fn fill(server: &ServerProcess, dashboards: i64) {
     database.execute(copies, &[&dashboards]).await.unwrap();
 }
 
-/// Sends so many requests at once, and gives back what was answered, how much memory that took at most, and how long
-/// others waited at most.
+/// Sends this many requests at once, and returns the statuses, the peak memory, and the longest waiting time of other
+/// clients.
 async fn read_at_once(
     server: &ServerProcess,
     path: &str,
@@ -360,14 +360,14 @@ async fn large_lists_do_not_use_up_the_memory() {
 async fn a_form_has_so_many_values_and_no_more() {
     let server = TestServer::start().await;
     let admin = server.admin();
-    // Beside these there are the object, two names, the text and the list.
+    // The other values are the object, two names, the text and the list.
     let form = |count: usize| json!({"name": "TV", "more": vec![0; count]});
     admin.post("/api/playlists", &form(20_000 - 5)).await.expect(200);
     let refused = admin.post("/api/playlists", &form(20_000 - 4)).await.expect(400);
     assert!(refused.text.contains("more than 20000 values"), "{}", refused.text);
 }
 
-/// A source that answers each query with a matrix of so many bytes.
+/// A source that responds to each query with a matrix of this many bytes.
 async fn large_source(bytes: usize) -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -426,7 +426,7 @@ async fn answers_of_data_sources_do_not_use_up_the_memory() {
                 answers.push(answer.unwrap());
             }
         }
-        // Too many or too large answers are refused, for some queries or for all.
+        // Too many or too large responses are refused, for some queries or for all.
         assert!(answers.iter().all(|status| matches!(status, 200 | 400 | 413 | 429)), "{uid}: {answers:?}");
         assert!(most < MAX_MEMORY, "{uid} {count}: {most}");
         assert!(longest < Duration::from_secs(1), "{uid} {count}: {longest:?}");

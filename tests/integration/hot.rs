@@ -1,4 +1,4 @@
-//! Many who change one and the same at once: each is decided on the one before, and nothing on what is not written.
+//! Concurrent changes of one object: each is decided on the previous one, and none on an unwritten one.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,7 +16,7 @@ fn cpu(message: &str) -> Value {
     json!({"dashboard": {"title": "CPU", "uid": "cpu"}, "overwrite": true, "message": message})
 }
 
-/// A save of the version that comes after one.
+/// A save based on a version.
 fn cpu_after(version: i64) -> Value {
     json!({"dashboard": {"title": "CPU", "uid": "cpu", "version": version}})
 }
@@ -25,7 +25,7 @@ async fn assert_sound(server: &TestServer) {
     assert_eq!(verify_database(&server.database.config).await.unwrap().faults, Vec::<String>::new());
 }
 
-/// Sends a request, and lets the server come as far with it as it can.
+/// Sends a request, and gives the server time to process it as far as it can.
 async fn begin(client: &Client, path: &str, form: Value) -> JoinHandle<Answer> {
     let (client, path) = (client.clone(), path.to_owned());
     let sent = tokio::spawn(async move { client.post(&path, &form).await });
@@ -33,7 +33,7 @@ async fn begin(client: &Client, path: &str, form: Value) -> JoinHandle<Answer> {
     sent
 }
 
-/// Lets writers save one dashboard over and over, and returns which version each message has become.
+/// Lets writers save one dashboard repeatedly, and returns the message of each version.
 async fn save_all(writers: Vec<Client>, saves: usize) -> BTreeMap<i64, String> {
     let writers = writers.into_iter().enumerate().map(|(writer, client)| {
         tokio::spawn(async move {
@@ -142,7 +142,7 @@ async fn those_who_wait_are_written_together() {
     assert_sound(&server).await;
 }
 
-/// Has the log held, and saves waiting of which the first puts the dashboard into a folder that will be gone.
+/// Blocks the log with pending saves, the first of which moves the dashboard into a folder that will be deleted.
 async fn hold_a_save_that_fails(server: &TestServer) -> (tokio_postgres::Client, [JoinHandle<Answer>; 2]) {
     let admin = server.admin();
     admin.post("/api/folders", &json!({"uid": "ops", "title": "Ops"})).await.expect(200);
@@ -185,7 +185,7 @@ async fn nobody_is_refused_because_of_what_fails() {
     let server = TestServer::start().await;
     let admin = server.admin();
     let (holder, [deleted, failing]) = hold_a_save_that_fails(&server).await;
-    // It is right unless the one that waits is written.
+    // It is valid unless the pending one is written.
     let after_first = begin(&admin, SAVE, cpu_after(1)).await;
     let after_failing = begin(&admin, SAVE, cpu_after(2)).await;
     assert!(!after_first.is_finished());

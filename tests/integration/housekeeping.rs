@@ -1,4 +1,4 @@
-//! Housekeeping deletes expired rows, and those that a deleted org leaves.
+//! Housekeeping deletes expired rows, and those that remain of a deleted org.
 
 use kymograph_server::verify::verify_database;
 use kymograph_tests::TestServer;
@@ -84,7 +84,7 @@ async fn a_deleted_org_leaves_its_log_and_nothing_else() {
     }
     must_verify(&server).await;
 
-    // As if the server had died before it could answer: the org is gone, and the outcome is kept elsewhere.
+    // As if the server had died before it could respond: the org is deleted, and the outcome is stored elsewhere.
     let forget = "UPDATE idempotency SET status = NULL, response = NULL";
     client.batch_execute(forget).await.unwrap();
     keyed("deleted").delete(&path).await.expect_message(200, "Organization deleted");

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::route_examples::Objects;
 
-/// Routes that take what they read about in a body, and write nothing that could be written twice.
+/// Routes that get the input of a read in a body, and write nothing that could be written twice.
 const READS: &[&str] = &[
     "/api/dashboards/calculate-diff",
     "/api/dashboards/interpolate",
@@ -18,7 +18,7 @@ const READS: &[&str] = &[
     "/api/datasources/proxy/{data_source_id}/{*source_path}",
 ];
 
-/// Routes whose answer shows a secret once.
+/// Routes whose response shows a secret once.
 const SHOWS_SECRET: &[&str] = &["/api/serviceaccounts/{service_account_id}/tokens"];
 
 /// The number of events in all logs.
@@ -26,7 +26,8 @@ async fn events(server: &TestServer) -> i64 {
     server.database.scalar("SELECT count(*) FROM events").await
 }
 
-/// Who can call a route with success: its objects' owner for what is one's own, else the server admin.
+/// A client that can call a route successfully: the owner of the objects for personal routes, otherwise the server
+/// admin.
 fn caller(server: &TestServer, objects: &Objects, route: &Route) -> Client {
     if route.path.starts_with("/api/user/") || route.path == "/api/user" {
         server.client(&format!("{}-user", objects.name), "secret")
@@ -75,7 +76,7 @@ async fn a_repeated_request_gets_the_first_response_and_writes_nothing() {
         }
         let second = client.send(again).await;
         if SHOWS_SECRET.contains(&route.path) && route.method == Method::POST {
-            // What shows a secret once is not kept, so it can only be refused.
+            // A response that shows a secret once is not stored, so the retry can only be refused.
             assert_eq!(second.status, 409, "{}", first.request);
         } else {
             assert_eq!((second.status, &second.text), (first.status, &first.text), "{}", first.request);

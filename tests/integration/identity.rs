@@ -1,4 +1,4 @@
-//! Credentials through HTTP: passwords, sessions, lock-out and forged requests.
+//! Credentials through HTTP: passwords, sessions, lockout and forged requests.
 
 use axum::http::Method;
 use kymograph_tests::{Client, TestServer};
@@ -62,7 +62,7 @@ async fn tokens_rotate_and_the_previous_one_is_accepted() {
     let server = TestServer::start().await;
     let (old, cookie) = log_in(&server, "admin", "admin").await;
     let aged = "UPDATE sessions SET rotated = rotated - interval '11 minutes'";
-    // The server has not read the session yet, so it meets the aged one.
+    // The server has not cached the session yet, so it reads the aged one.
     server.database.connect().await.batch_execute(aged).await.unwrap();
     let rotated = old.get("/api/user").await.expect(200);
     let new = rotated.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
@@ -139,7 +139,7 @@ async fn events_on_a_user_leave_the_sessions_of_others_in_memory() {
     let (ann, _) = server.new_member(1, "ann", "Viewer").await;
     let (session, _) = log_in(&server, "admin", "admin").await;
     session.get("/api/user").await.expect(200);
-    // No event tells the server, so a session that is in memory still counts.
+    // No event notifies the server, so a cached session is still valid.
     let database = server.database.connect().await;
     database.execute("DELETE FROM sessions", &[]).await.unwrap();
     ann.put("/api/user", &json!({"login": "ann", "name": "Ann"})).await.expect(200);
@@ -167,7 +167,7 @@ async fn a_repeated_password_is_not_hashed_again() {
     for _ in 0..50 {
         admin.get("/api/user").await.expect(200);
     }
-    // Fifty hashes take seconds of work; this is no measurement, only a wide bound.
+    // Fifty hashes take seconds of work; this is only a wide bound, not a measurement.
     assert!(started.elapsed().as_secs_f64() < 1.5, "{:?}", started.elapsed());
 }
 

@@ -1,4 +1,4 @@
-//! `kymograph import`: the log of a postgres-es application becomes part of an org's, whole or not at all.
+//! `kymograph import`: the log of a postgres-es application becomes part of an org's log, completely or not at all.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use kymograph_tests::{Client, ServerProcess, TestServer};
 use serde_json::{Value, json};
 use tokio_postgres::config::Host;
 
-/// What a command said, and whether it ended well.
+/// The output of a command, and whether it succeeded.
 pub(crate) struct Said {
     pub(crate) is_ok: bool,
     pub(crate) out: String,
@@ -39,7 +39,7 @@ pub(crate) fn verify(server: &ServerProcess) {
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
 }
 
-/// A server on which people have worked, whose log lies in the table `old_log` as postgres-es lays it out.
+/// A server with some content, whose log is in the table `old_log` in the layout of postgres-es.
 pub(crate) async fn origin() -> (TestServer, String) {
     let server = TestServer::start().await;
     let admin = server.admin();
@@ -125,7 +125,7 @@ async fn a_table_and_a_file_are_imported_beside_a_server_and_without_one() {
     let mut server = ServerProcess::start("import").await;
     let org = new_org(&server, "Acme").await;
     let acme = server.admin().in_org(org);
-    // What is not there is remembered by the server's caches.
+    // The server's caches remember that these objects are missing.
     acme.get("/api/dashboards/uid/net").await.expect(404);
     acme.get("/api/folders/ops").await.expect(404);
     let before = log_of(&acme).await;
@@ -143,7 +143,7 @@ async fn a_table_and_a_file_are_imported_beside_a_server_and_without_one() {
     for line in ["folder.created: 3 read, 3 written", "dashboard.updated: 1 read, 1 written", "skipped: "] {
         assert!(said.out.contains(line), "{}", said.out);
     }
-    // Notices travel on their own connection.
+    // Notifications travel on their own connection.
     for attempt in 0.. {
         if acme.get("/api/dashboards/uid/net").await.status == 200 {
             break;
@@ -160,7 +160,7 @@ async fn a_table_and_a_file_are_imported_beside_a_server_and_without_one() {
     assert_eq!(last["actor"], json!({"type": "imported", "id": 0, "login": "ada"}));
     assert_eq!(last["imported"], json!({"occurredAt": "2024-05-06T07:08:09.000000Z", "actor": "ada"}));
 
-    // The org goes on from there.
+    // The org can be used from there on.
     let save = json!({"dashboard": {"uid": "net", "title": "Net"}, "overwrite": true});
     assert_eq!(acme.post("/api/dashboards/db", &save).await.expect(200).body["version"], 2);
     acme.post("/api/folders", &json!({"title": "New"})).await.expect(200);
@@ -168,14 +168,14 @@ async fn a_table_and_a_file_are_imported_beside_a_server_and_without_one() {
     let said = import(&server, org, &url, &only);
     assert!(said.is_ok && said.out.contains("nothing to import"), "{}{}", said.out, said.error);
     assert!(said.out.contains("already had 5 of the objects from an earlier run"), "{}", said.out);
-    // It is the same import only if it has the same events.
+    // It counts as the same import only if it has the same events.
     let said = import(&server, org, &url, &[&table[..], &["--only", "folder"]].concat());
     assert!(!said.is_ok && said.error.contains("already exists in org"), "{}", said.error);
     assert!(said.error.contains(", sequence "), "{}", said.error);
     assert_eq!(log_of(&acme).await, before);
     verify(&server);
 
-    // The numeric ids of the first import are taken in its org only; a pipe serves as well as a file.
+    // The numeric ids of the first import are used in its org only; a pipe works like a file.
     let second = new_org(&server, "Second").await;
     let said = import_input(&server, second, &(lines(&origin).await.join("\n") + "\n"));
     assert!(said.is_ok, "{}", said.error);
@@ -228,8 +228,8 @@ async fn a_folder_with_thousands_of_dashboards_is_deleted_at_once() {
     let acme = server.admin().in_org(org);
     let counts = acme.get("/api/folders/ops/counts").await.expect(200).body;
     assert_eq!(counts["dashboard"], json!(DASHBOARDS));
-    // More statements than there is room for their answers in the sockets. How many dashboards there are is written once: each
-    // version of that row would stay until the end of the transaction.
+    // More statements than the sockets can buffer responses for. The number of dashboards is written once: each version
+    // of that row would stay until the end of the transaction.
     acme.delete("/api/folders/ops").await.expect(200);
     let size = "SELECT pg_relation_size('quotas'), (SELECT used FROM quotas WHERE owner_org_id = $1 AND target = 'dashboard')";
     let quotas = server.database().await.query_one(size, &[&org]).await.unwrap();
@@ -239,7 +239,7 @@ async fn a_folder_with_thousands_of_dashboards_is_deleted_at_once() {
     acme.post("/api/folders", &json!({"title": "New"})).await.expect(200);
 }
 
-/// Lines of which one is changed.
+/// Lines, one of them changed.
 fn with_changed(good: &[String], index: usize, change: &dyn Fn(&mut Value)) -> Vec<String> {
     let mut lines = good.to_vec();
     let mut line: Value = serde_json::from_str(&lines[index]).unwrap();
@@ -248,7 +248,7 @@ fn with_changed(good: &[String], index: usize, change: &dyn Fn(&mut Value)) -> V
     lines
 }
 
-/// Lines of which one has what cannot be kept, and what is said of it.
+/// Files with one line whose value cannot be stored, and the expected message.
 fn files_with_bad_values(good: &[String]) -> Vec<(&'static str, Vec<String>, &'static str)> {
     let changed = |index, change: &dyn Fn(&mut Value)| with_changed(good, index, change);
     vec![
@@ -268,7 +268,7 @@ fn files_with_bad_values(good: &[String]) -> Vec<(&'static str, Vec<String>, &'s
     ]
 }
 
-/// Lines of which one is bad, and what is said of it.
+/// Files with one invalid line, and the expected message.
 fn bad_files(good: &[String]) -> Vec<(&'static str, Vec<String>, &'static str)> {
     let changed = |index, change: &dyn Fn(&mut Value)| with_changed(good, index, change);
     let without = |index: usize| [&good[..index], &good[index + 1..]].concat();
@@ -361,7 +361,7 @@ async fn a_bad_file_is_refused_whole_with_the_line() {
         let said = import(&server, org, &url, &["--table", table]);
         assert!(!said.is_ok && said.error.contains(expected), "{table}: {}", said.error);
     }
-    // A table tells the event by what it is.
+    // For a table, the message identifies the event by its key.
     let client = origin.database.connect().await;
     let damage = "DELETE FROM old_log WHERE aggregate_id = 'folder-ops' AND sequence = 1";
     client.batch_execute(damage).await.unwrap();
@@ -397,7 +397,7 @@ async fn an_import_beyond_a_quota_is_refused_whole() {
     assert_eq!(log_of(&acme).await, before);
     verify(&server);
 
-    // What the org itself may have counts, and what is there in the end: on the way there were more dashboards.
+    // The quota of the org itself and the final state count: during the import there were more dashboards.
     for org in [org, other] {
         let quota = format!("/api/orgs/{org}/quotas/folder");
         server.admin().put(&quota, &json!({"limit": 2})).await.expect(200);
@@ -410,7 +410,7 @@ async fn an_import_beyond_a_quota_is_refused_whole() {
         let expected = "Quota reached: the server would have 2 (dashboard), the limit is 1";
         assert!(!said.is_ok && said.error.contains(expected), "{}{}", said.out, said.error);
     }
-    // Folders alone meet only the limit of folders.
+    // Folders alone are only subject to the quota of folders.
     let said = import(&server, other, path, &["--only", "folder"]);
     assert!(said.is_ok, "{}", said.error);
     verify(&server);

@@ -1,4 +1,4 @@
-//! `kymograph import`: files as programs write them, and folders that the org has.
+//! `kymograph import`: files as programs write them, and existing folders of the org.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::import::{Said, file, file_of, import, lines, new_org, origin, verify};
 
-/// Texts that JSON and `COPY` each escape in their way.
+/// Texts that JSON and `COPY` escape differently.
 const TEXTS: [&str; 5] =
     [r"C:\new\table", "say \"hi\"", "a line\nand another\r\n\tindented", r#"\"\\n"#, "Grün \u{1}\u{2028}"];
 
@@ -85,7 +85,7 @@ async fn what_can_be_read_in_two_ways_is_refused() {
     let origin = difficult_origin().await;
     let server = ServerProcess::start("import-unclear").await;
     let org = new_org(&server, "Acme").await;
-    // Of these, one has line breaks only.
+    // In this line only the line breaks are escaped.
     let copy = copied(&origin, "aggregate_id = 'dashboard-text-2'").await;
     let copy = copy.replace("Text 2", "T\\\\nT");
     let said = import_file(&server, org, &file_of("unclear", &copy), &[]);
@@ -98,7 +98,7 @@ async fn what_can_be_read_in_two_ways_is_refused() {
     let title = body["dashboard"]["title"].as_str().unwrap();
     assert!(title.starts_with("T\nT"), "{title:?}");
 
-    // A file is written in one way from the start to the end.
+    // A file must have one format throughout.
     let json: Vec<_> = lines(&origin).await.into_iter().filter(|line| !line.contains("text-1")).collect();
     let mixed = json.join("\n") + "\n" + &copied(&origin, "aggregate_id ~ 'text-1'").await;
     let said = import_file(&server, org, &file_of("mixed", &mixed), &[]);
@@ -137,7 +137,7 @@ async fn what_is_imported_can_be_in_folders_of_the_org() {
         acme.post("/api/folders", &folder).await.expect(200);
         parent = json!(uid);
     }
-    // The folders of the file count with those that are there.
+    // The depth includes the existing folders.
     let deeper = net.replace("\"e4\"", "\"ops\"");
     let below = inner.replace("folder-ops", "folder-below").replace("\"uid\":\"ops\"", "\"uid\":\"below\"");
     let too_deep = [inner, below.replace("\"e4\"", "\"ops\""), deeper];
@@ -167,7 +167,7 @@ async fn a_folder_that_is_deleted_meanwhile_refuses_what_is_in_it() {
     let net = lines.iter().find(|line| line.contains("dashboard-net")).unwrap();
     let path = file("gone", &[net.replace("\"folder_uid\":null", "\"folder_uid\":\"there\"")]);
 
-    // Somebody is about to write where the import wants to, so it waits after its first look.
+    // Another writer is about to take the import's position, so the import waits after its first check.
     let (holder, other) = (server.database().await, server.database().await);
     let hold = format!(
         "BEGIN; INSERT INTO events (org_id, pos, stream_id, stream_type, version, type, schema_version, recorded_at, actor_id,

@@ -1,4 +1,4 @@
-//! `kymograph import` of more than one step: others go on, and what was broken off goes on, too.
+//! `kymograph import` in several steps: other clients continue meanwhile, and an aborted import can be continued.
 
 use std::process::Stdio;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ fn line(kind: &str, uid: &str, sequence: i64, event_type: &str, payload: &Value)
     .to_string()
 }
 
-/// Dashboards with some versions each, and after all of them the folders that they are in.
+/// Dashboards with several versions each, followed by their folders.
 fn log(dashboards: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for version in 1..=VERSIONS {
@@ -44,7 +44,7 @@ fn log(dashboards: usize) -> Vec<String> {
     lines
 }
 
-/// How many events of imports the log of an org has.
+/// The number of imported events in the log of an org.
 async fn imported(server: &ServerProcess, org: i64) -> i64 {
     let sql = "SELECT count(*) FROM events WHERE org_id = $1 AND correlation_id LIKE 'import-%'";
     server.database().await.query_one(sql, &[&org]).await.unwrap().get(0)
@@ -78,7 +78,7 @@ async fn others_wait_for_a_step_and_not_for_the_import() {
     let (longest, count) = writer.await.unwrap();
     assert!(said.is_ok, "{}", said.error);
     assert!(longest < took / 3, "somebody waited for {longest:?} of {took:?}");
-    // Some came between the steps.
+    // Some commits came between the steps.
     let between = "SELECT count(*) FROM events WHERE org_id = $1 AND pos > (SELECT min(pos) FROM events WHERE org_id = $1
         AND correlation_id LIKE 'import-%') AND pos < (SELECT max(pos) FROM events WHERE org_id = $1
         AND correlation_id LIKE 'import-%') AND type = 'folder.created' AND correlation_id NOT LIKE 'import-%'";
@@ -118,17 +118,17 @@ async fn an_import_that_was_killed_leaves_whole_objects_and_goes_on() {
     let first = acme.get("/api/dashboards/uid/d000000").await.expect(200).body;
     assert_eq!(first["dashboard"]["version"], json!(VERSIONS));
     acme.get("/api/dashboards/uid/d011999").await.expect(404);
-    // Changes to the imported objects do not keep the rest from coming.
+    // Changes to the imported objects do not prevent the import of the rest.
     let save =
         json!({"dashboard": {"uid": "d000000", "title": "Mine"}, "folderUid": "f0", "overwrite": true});
     acme.post("/api/dashboards/db", &save).await.expect(200);
     acme.post("/api/folders", &json!({"uid": "mine", "title": "Mine", "parentUid": "f7"})).await.expect(200);
 
-    // Other events are another import, whose uids are taken.
+    // Different events are another import, whose uids are taken.
     let other = file("other", &log[..log.len() - 1]);
     let said = import(&server, org, other.to_str().unwrap(), &["--only", "dashboard"]);
     assert!(!said.is_ok && said.error.contains("already exists in org"), "{}", said.error);
-    // The order does not matter: a table gives its events in any.
+    // The order does not matter: a table returns its events in any order.
     log.rotate_left(usize::try_from(total).unwrap() - 50);
     std::fs::write(&path, log.join("\n")).unwrap();
     let said = import(&server, org, from, &["--dry-run"]);
@@ -136,7 +136,7 @@ async fn an_import_that_was_killed_leaves_whole_objects_and_goes_on() {
     let said = import(&server, org, from, &[]);
     assert!(said.is_ok && said.out.contains("from an earlier run"), "{}{}", said.out, said.error);
     assert_eq!(imported(&server, org).await, total);
-    // While one imports, no other does.
+    // Only one import can run at a time.
     let lock = format!("SELECT pg_advisory_lock(hashtextextended('kymograph/import', {org}))");
     let holder = server.database().await;
     holder.batch_execute(&lock).await.unwrap();

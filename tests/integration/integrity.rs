@@ -1,5 +1,5 @@
-//! Decisions on the state of one log that are written to another hold when both change at once; and `verify` names the
-//! damage where it does not.
+//! Decisions based on one log and written to another hold when both change at once; and `verify` reports the damage if
+//! they do not.
 
 use futures_util::future::join_all;
 use kymograph_server::verify::verify_database;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::route_examples::Objects;
 use crate::verify::{damage_table, restore_table};
 
-/// How often a race is run.
+/// The number of rounds of a race.
 const ROUNDS: usize = 40;
 
 /// Another server on the same database.
@@ -21,7 +21,7 @@ async fn faults(server: &TestServer) -> Vec<String> {
     verify_database(&server.database.config).await.unwrap().faults
 }
 
-/// Something that a client does to an object while it is deleted.
+/// A change by a client to an object while it is deleted.
 async fn write(client: Client, path: String, body: Value) -> Answer {
     client.post(&path, &body).await
 }
@@ -94,7 +94,7 @@ async fn nothing_is_written_after_the_end_of_an_org() {
         let (deleted, writing) = tokio::join!(deleting, join_all(writing));
         deleted.expect(200);
         for answer in writing {
-            // A folder that was deleted with its org before it could be read is 412.
+            // A folder that was deleted with its org before it could be read is a 412.
             let is_refused = [401, 403, 404, 412].contains(&answer.status);
             assert!(answer.status < 300 || is_refused, "{}: {}", answer.request, answer.text);
             written += usize::from(answer.status < 300);
@@ -180,7 +180,7 @@ async fn a_member_who_is_no_user_counts_for_no_admin() {
     server.admin().delete(&format!("/api/orgs/{org}/users/1")).await.expect(400);
 }
 
-/// Damage to a table, and what is said of it beyond what a comparison with the log shows.
+/// Damage to a table, and the expected report beyond the comparison with the log.
 const DAMAGES: &[(&str, &str, &str)] = &[
     (
         "memberships",

@@ -19,7 +19,7 @@ fn completed(code: &str, login: &str) -> Value {
     })
 }
 
-/// The path of what a code leads to without credentials.
+/// The path of the invite with a code, which needs no credentials.
 fn info(code: &str) -> String {
     format!("/api/user/invite/{code}")
 }
@@ -135,7 +135,7 @@ async fn bad_input_is_told_clearly() {
     complete(json!({"confirmPassword": "other"})).await.expect_message(400, "Passwords do not match");
     complete(json!({"password": "x", "confirmPassword": null})).await.expect(400);
     complete(json!({"inviteCode": null})).await.expect_message(404, "Invite not found");
-    // The e-mail address that was invited stands in for what is left out.
+    // The invited e-mail address replaces omitted members.
     complete(json!({"username": null, "email": null}))
         .await
         .expect_message(200, "User created and logged in");
@@ -178,7 +178,7 @@ async fn an_invite_ends_when_its_maker_may_not_invite_any_more() {
     admin.patch(&member, &json!({"role": "Editor"})).await.expect(200);
     assert_eq!(admin.get("/api/org/invites").await.expect(200).body, json!([]));
     server.anonymous().get(&info(&code)).await.expect(404);
-    // It does not come back with the role.
+    // It does not become valid again with the role.
     admin.patch(&member, &json!({"role": "Admin"})).await.expect(200);
     complete(&code, 404).await;
 
@@ -194,7 +194,7 @@ async fn an_invite_ends_when_its_maker_may_not_invite_any_more() {
     admin.delete(&member).await.expect(200);
     complete(&code, 404).await;
 
-    // A server admin may invite into any org, and a service account into its own.
+    // A server admin may invite into any org, a service account into its own.
     let acme = server.new_org("Acme").await;
     let code = invite(&admin.clone().in_org(acme), "three@example.org").await["code"].clone();
     complete(code.as_str().unwrap(), 200).await;
@@ -244,7 +244,7 @@ async fn an_address_that_one_org_invited_gives_no_rights_in_another() {
     let member = json!({"loginOrEmail": "ceo@two.test", "role": "Admin"});
     bea.post("/api/org/invites", &member).await.expect(400);
     bea.post("/api/org/users", &member).await.expect(400);
-    // In the org that invited, the address is known.
+    // In the inviting org, the address is known.
     let team = ada.post("/api/teams", &json!({"name": "SRE"})).await.expect(200).body["teamId"].clone();
     let members = json!({"members": ["ceo@two.test"], "admins": []});
     ada.put(&format!("/api/teams/{team}/members"), &members).await.expect(200);

@@ -1,4 +1,4 @@
-//! Nobody without rights learns or changes anything, on any route that the router has.
+//! Callers without permissions neither learn nor change anything, on all routes of the router.
 
 use axum::http::Method;
 use kymograph_api::kernel::routes::Route;
@@ -7,9 +7,9 @@ use serde_json::json;
 
 use crate::route_examples::Objects;
 
-/// Who comes from another org: with each role there, and who administers the server and is no member of the org.
+/// The callers from another org: one with each role there, and a server admin who is not a member of the org.
 const STRANGERS: [&str; 5] = ["None", "Viewer", "Editor", "Admin", "Server"];
-/// What a server admin does with users and orgs, by whatever org. `tests/rights.tsv` says who may.
+/// The operations of a server admin on users and orgs, from any org. `tests/rights.tsv` lists the permissions.
 const OF_THE_SERVER: [&str; 3] = ["/api/admin/", "/api/orgs", "/api/users"];
 
 /// The number of events in the log of an org.
@@ -48,13 +48,13 @@ fn login(role: &str) -> String {
     format!("lion-{}", role.to_lowercase())
 }
 
-/// Calls a route with the names of the zebras, but without giving anything of the lions their name.
+/// Calls a route with the names of the zebras, but without giving the lions' objects their name.
 async fn call(zebra: &Objects, client: &Client, role: &str, route: &Route, number: usize) -> Answer {
     if route.path == "/api/user" && route.method == Method::PUT {
-        // Who was called something else could not log in as before, and would be refused all that follows.
+        // A user with another login could not log in as before, and all following requests would be refused.
         return client.put(route.path, &json!({"login": login(role)})).await;
     }
-    // What the lions name themselves is no secret of the zebras.
+    // Names that the lions choose themselves are not secrets of the zebras.
     let mut example = zebra.clone();
     if route.method != Method::GET && !route.path.contains('{') {
         example.name = "lion".into();
@@ -78,7 +78,7 @@ async fn who_is_of_another_org_gets_and_changes_nothing() {
             let number = index * server.routes.len() + number;
             let answer = call(&zebra, &client, role, route, number).await;
             assert!(!answer.text.contains("zebra"), "{role}: {}: {}", answer.request, answer.text);
-            // A server admin may name any org, where it finds what administers its people and nothing else.
+            // A server admin may select any org, and can only use the administration of its users there.
             if role != "Server" {
                 let named = call(&zebra, &client.clone().in_org(zebra.org), role, route, number).await;
                 assert!(route.is_public || named.status == 401, "{role}: {} in the other org", named.request);
@@ -94,7 +94,7 @@ async fn who_is_of_another_org_gets_and_changes_nothing() {
     }
 }
 
-/// What a server admin who is no member of an org may read there: who belongs to it, and how much of what it may have.
+/// The reads of a server admin in an org without membership: its members, and its usage and quotas.
 const OF_PEOPLE: [&str; 3] = ["/api/org", "/api/access-control/user/", "/api/user"];
 
 #[tokio::test]
@@ -128,7 +128,7 @@ async fn what_is_another_orgs_looks_like_what_is_not_there() {
     let (admin, _) = server.new_member(lion, "lion-admin", "Admin").await;
     let (name, invite) = ("nobody".to_owned(), "9999-1-0".to_owned());
     let (org, user, session, team, service_account, token) = (9999, 9999, 9999, 9999, 9999, 9999);
-    // An entry is named by its place in the log of whoever asks.
+    // An entry is identified by its position in the log of the caller's org.
     let nobody = Objects { name, org, user, session, invite, team, service_account, token, ..zebra.clone() };
     for (number, route) in server.routes.iter().enumerate() {
         let names_one_object = route.path.contains('{') && !route.is_public;

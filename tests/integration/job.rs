@@ -1,4 +1,4 @@
-//! Durable jobs: what is written is done, by whichever worker lives, once if nobody dies.
+//! Durable jobs: each stored job is executed, by any live worker, and only once unless a worker dies.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,13 +28,13 @@ impl Job for Errand {
     const MAX_ATTEMPTS: Option<u32> = Some(2);
 }
 
-/// What it does before it succeeds.
+/// The behaviour of a job before it succeeds.
 enum Conduct {
-    /// It takes so long.
+    /// It takes this long.
     Takes(Duration),
-    /// It waits until it may go on.
+    /// It waits for a permit.
     Waits(Semaphore),
-    /// It panics for as long as that is so.
+    /// It panics while this is true.
     Panics(AtomicBool),
 }
 
@@ -42,7 +42,7 @@ struct Errands {
     conduct: Conduct,
     then: Then,
     begun: AtomicUsize,
-    /// How often each was done.
+    /// The number of executions of each.
     done: Mutex<BTreeMap<usize, usize>>,
 }
 
@@ -78,7 +78,7 @@ impl JobHandler<Errand> for Errands {
     }
 }
 
-/// Waits until something is so.
+/// Waits until a condition holds.
 async fn until(mut is_so: impl AsyncFnMut() -> bool) {
     for _ in 0..1800 {
         if is_so().await {
@@ -89,7 +89,7 @@ async fn until(mut is_so: impl AsyncFnMut() -> bool) {
     panic!("it never came to that");
 }
 
-/// A worker on a database, as one of several servers has it.
+/// A worker on a database, like that of one of several servers.
 struct Replica {
     jobs: PgJobs,
     registry: Registry,
@@ -106,7 +106,7 @@ impl Replica {
         Self { jobs, registry, runner }
     }
 
-    /// How many runs came to something.
+    /// The number of runs with an outcome.
     fn counted(&self, outcome: &str) -> f64 {
         let families = self.registry.gather();
         let jobs = families.iter().find(|family| family.name() == "kymograph_jobs_total").unwrap();
@@ -183,7 +183,7 @@ async fn a_job_that_panics_is_tried_again_dies_and_is_revived_by_an_admin() {
     write(&replica.jobs, 1, 0..1).await;
     let failed = "kind = 'errand' AND state = 'waiting' AND attempts = 1 AND last_error LIKE '%goes wrong%'";
     until(async || count(database, failed).await == 1).await;
-    // It waits before it is tried again.
+    // There is a delay before the retry.
     let wait = "SELECT extract(epoch FROM due_at - now())::float8 FROM jobs WHERE kind = 'errand'";
     assert!((0.0..=2.0).contains(&database.scalar::<f64>(wait).await));
     until(async || count(database, "kind = 'errand' AND state = 'dead'").await == 1).await;
@@ -209,7 +209,7 @@ async fn a_job_that_panics_is_tried_again_dies_and_is_revived_by_an_admin() {
     admin.post(&path, &json!({})).await.expect(200);
     until(async || count(database, "kind = 'errand'").await == 0).await;
     admin.post(&path, &json!({})).await.expect(404);
-    // The worker has lived all the while.
+    // The worker has survived all this.
     write(&replica.jobs, 1, 1..2).await;
     errands.wait_until_done(1).await;
     assert_eq!((replica.counted("retried"), replica.counted("dead")), (1.0, 1.0));
@@ -222,7 +222,7 @@ async fn a_worker_whose_lease_has_ended_settles_nothing() {
     let hour = Then::Again(Duration::from_secs(60 * 60));
     let quick = Errands::new(Conduct::Takes(Duration::ZERO), hour);
     let old = Replica::start(&database, &slow);
-    // As much as it does of an org at a time, so that it claims none of it again.
+    // The maximum number that runs concurrently for an org, so that it claims none of them again.
     write(&old.jobs, 1, 0..MAX_RUNNING_OF_ORG).await;
     slow.wait_until_begun(MAX_RUNNING_OF_ORG).await;
     let new = Replica::start(&database, &quick);
@@ -238,7 +238,7 @@ async fn a_worker_whose_lease_has_ended_settles_nothing() {
         turns.add_permits(MAX_RUNNING_OF_ORG);
     }
     until(async || old.counted("lost") >= 4.0).await;
-    // Had the old worker settled them they would be gone.
+    // If the old worker had settled them, they would be gone.
     assert_eq!(count(&database, settled).await, all);
     assert_eq!((old.counted("done"), new.counted("done")), (0.0, 4.0));
 }
@@ -307,7 +307,7 @@ async fn an_idle_org_costs_housekeeping_nothing() {
         "tidy-org-1"
     );
     let transactions = async || {
-        // A connection says what it has done when it has rested for ten seconds, if not before.
+        // A connection reports its transactions at the latest after ten seconds of idling.
         tokio::time::sleep(Duration::from_secs(11)).await;
         let sql = "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()";
         server.database.scalar::<i64>(sql).await
@@ -318,6 +318,6 @@ async fn an_idle_org_costs_housekeeping_nothing() {
     assert_eq!(server.database.scalar::<i64>("SELECT count(*) FROM invites").await, 0);
     let sent = transactions().await - before;
     assert!(sent < 200, "{sent} transactions for 10,000 idle orgs");
-    // The org that had something is idle now, too.
+    // The org that had work is idle now, too.
     assert_eq!(count(&server.database, "true").await, 1);
 }

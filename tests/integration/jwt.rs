@@ -1,4 +1,4 @@
-//! Log-ins with the tokens of an identity provider: by header and by address, beside everything else that logs in.
+//! Log-ins with the tokens of an identity provider: by header and by URL, in addition to all other credentials.
 
 mod attack;
 mod provision;
@@ -15,10 +15,10 @@ use serde_json::{Value, json};
 
 use signer::{Signer, claims, key_set};
 
-/// The header that has tokens in these tests.
+/// The header of tokens in these tests.
 const HEADER: &str = "X-JWT-Assertion";
 
-/// A file that goes away with the test.
+/// A file that is removed after the test.
 struct TestFile(PathBuf);
 
 impl TestFile {
@@ -37,12 +37,12 @@ impl TestFile {
 
 impl Drop for TestFile {
     fn drop(&mut self) {
-        // A file that stays behind is no reason to fail a test.
+        // A leftover file must not fail a test.
         let _ = std::fs::remove_file(&self.0);
     }
 }
 
-/// The settings that all servers of these tests have, and more.
+/// The settings of all servers of these tests, and further ones.
 fn settings(more: &[&str]) -> Vec<String> {
     let all = [
         "enabled=true",
@@ -52,7 +52,7 @@ fn settings(more: &[&str]) -> Vec<String> {
         r#"expect_claims={"iss": "https://idp.example", "aud": ["kymograph", "other"]}"#,
         "auto_sign_up=true",
     ];
-    // Later settings win.
+    // Later settings have precedence.
     all.iter().chain(more).map(|setting| format!("auth.jwt.{setting}")).collect()
 }
 
@@ -61,13 +61,13 @@ async fn server_with(more: &[&str]) -> TestServer {
     TestServer::with_settings(&settings.iter().map(String::as_str).collect::<Vec<_>>()).await
 }
 
-/// A server that trusts one key, by a file.
+/// A server that trusts one key, configured by a file.
 async fn server_trusting(signer: &Signer, more: &[&str]) -> TestServer {
     let file = TestFile::new(&key_set(&[signer]));
     server_with(&[&[file.setting("jwk_set_file").as_str()], more].concat()).await
 }
 
-/// A server with a browser's page that has a token in its address.
+/// A server, and the URL of a page that contains a token.
 pub(crate) async fn page_with_token() -> (TestServer, String) {
     let signer = Signer::p256("a");
     let server = server_trusting(&signer, &["url_login=true"]).await;
@@ -80,12 +80,12 @@ fn with_token(server: &TestServer, token: &str) -> Client {
     server.anonymous().with_header(HEADER, token)
 }
 
-/// Who a token logs in.
+/// The user that a token logs in.
 async fn me(server: &TestServer, token: &str) -> Value {
     with_token(server, token).get("/api/user").await.expect(200).body
 }
 
-/// How many events there are.
+/// The number of events.
 async fn events(server: &TestServer) -> i64 {
     server.database.scalar("SELECT count(*) FROM events").await
 }
@@ -126,7 +126,7 @@ async fn a_repeated_token_writes_nothing() {
     ann["jti"] = json!("another token of the same user");
     me(&server, &signer.sign(&ann)).await;
     assert_eq!(events(&server).await, before);
-    // Beyond the time at which the user was seen, a repeated token writes nothing.
+    // Except for the time at which the user was seen, a repeated token writes nothing.
     let created: i64 =
         server.database.scalar("SELECT count(*) FROM events WHERE type = 'user.created'").await;
     assert_eq!(created, 2, "the first user and ann");
@@ -144,7 +144,7 @@ async fn one_key_comes_from_a_pem_file() {
     }
 }
 
-/// What every token gets that is worth nothing.
+/// The response to every invalid token.
 #[track_caller]
 fn refused(answer: Answer) {
     let answer = answer.expect_message(401, "Failed to verify JWT");
@@ -311,7 +311,7 @@ async fn log_ins_and_refusals_are_in_the_audit_log() {
     server.access.flush().await;
     let sql = "SELECT actor_login, meta, org_id FROM events WHERE type = 'access.logged_in' ORDER BY org_id";
     let rows = server.database.connect().await.query(sql, &[]).await.unwrap();
-    // In the server's log, and in that of the org that it leads to.
+    // In the server's log, and in that of the org that it assigns.
     assert_eq!(rows.iter().map(|row| row.get("org_id")).collect::<Vec<i64>>(), [0, 1]);
     for row in rows {
         let meta: Value = serde_json::from_str(row.get("meta")).unwrap();
@@ -322,7 +322,7 @@ async fn log_ins_and_refusals_are_in_the_audit_log() {
     assert_eq!(server.database.scalar::<i64>(sql).await, 1);
 }
 
-/// Puts a server together that will never serve.
+/// Composes a server that never serves.
 fn put_together(more: &[&str]) -> Result<(), String> {
     let overrides = settings(more).into_iter().map(|setting| format!("cfg:{setting}")).collect();
     let sources =

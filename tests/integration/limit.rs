@@ -1,4 +1,4 @@
-//! `docs/LIMITS.md` says what the code does.
+//! `docs/LIMITS.md` matches the code.
 
 use kymograph_server::config::{Config, Sources};
 use kymograph_server::limits;

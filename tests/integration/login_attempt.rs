@@ -1,4 +1,4 @@
-//! Guessing passwords, and log-ins beside changes of the account.
+//! Guessing passwords, and log-ins concurrent with changes of the account.
 
 use futures_util::future::join_all;
 use kymograph_domain::OrgId;
@@ -9,7 +9,7 @@ async fn log_in(client: &Client, login: &str, password: &str) -> kymograph_tests
     client.post("/login", &json!({"user": login, "password": password})).await
 }
 
-/// How many failed log-ins the server's log has, by reason.
+/// The number of failed log-ins in the server's log, by reason.
 async fn failures(server: &TestServer, reason: &str) -> i64 {
     server.access.flush().await;
     let sql = format!(
@@ -26,7 +26,7 @@ async fn guesses_that_come_at_once_are_counted_before_they_are_checked() {
     let (_, id) = server.new_member(1, "ann", "Viewer").await;
     let email = json!({"email": "ann@corp.test"});
     server.admin().put(&format!("/api/users/{id}"), &email).await.expect(200);
-    // One budget for the user, by whichever name.
+    // One budget for the user, irrespective of the name used.
     let anonymous = server.anonymous();
     let guesses = (0..60).map(|guess| {
         let name = ["ann", "ANN", "ann@corp.test", " Ann@corp.test"][guess % 4];
@@ -74,7 +74,7 @@ async fn a_remembered_password_answers_no_guesses() {
         }
     }
     assert_eq!(failures(&server, "wrong password").await, 5);
-    // The lock keeps nobody out who was in, on a network without guesses.
+    // The lock does not affect existing users on a network without guesses.
     let server = TestServer::with_settings(&["server.trusted_proxies=127.0.0.1"]).await;
     server.new_member(1, "ann", "Viewer").await;
     let ann = from(server.client("ann", "secret"), "192.0.2.1");
@@ -129,7 +129,7 @@ async fn a_password_that_is_too_long_is_wrong_at_once() {
     assert_eq!(failures(&server, "the login or password is too long").await, 2);
     let counted: i64 = server.database.scalar("SELECT count(*) FROM login_attempts").await;
     assert_eq!(counted, 0);
-    // The longest there is can be set and used.
+    // The longest allowed password can be set and used.
     let longest = "x".repeat(1024);
     let user = json!({"login": "ann", "password": longest});
     server.admin().post("/api/admin/users", &user).await.expect(200);
@@ -194,7 +194,7 @@ async fn a_session_is_found_by_its_id_however_many_there_are() {
     let server = TestServer::start().await;
     let answer = log_in(&server.anonymous(), "admin", "admin").await.expect(200);
     let cookie = answer.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
-    // As many as could be made before there was a limit, all of them used later.
+    // As many as could be created before there was a limit, all of them used later.
     let many = "INSERT INTO sessions SELECT user_id, -n, sha256(n::text::bytea), sha256(n::text::bytea), created, rotated,
         seen + interval '1 hour', client_ip, user_agent FROM sessions, generate_series(1, 1500) AS n";
     server.database.connect().await.batch_execute(many).await.unwrap();

@@ -106,7 +106,7 @@ async fn who_is_no_member_can_be_removed_by_who_knows_all_users() {
     admin.delete(&format!("/api/org/users/{stranger}")).await.expect_message(200, removed);
     admin.delete(&format!("/api/orgs/{org}/users/9999")).await.expect_message(404, "User not found");
     admin.delete(&format!("/api/orgs/9999/users/{stranger}")).await.expect(404);
-    // An admin of the org cannot find out so who else there is.
+    // The admin of the org cannot use this to find out which other users exist.
     for id in [stranger, 9999] {
         org_admin.delete(&format!("/api/org/users/{id}")).await.expect_message(404, "User not found");
     }
@@ -117,7 +117,7 @@ async fn roles_are_read_in_either_case() {
     let server = TestServer::start().await;
     let admin = server.admin();
     let (_, id) = server.new_member(1, "ann", "Viewer").await;
-    // The document names roles as answers have them, so these bodies go past it.
+    // The document has the roles as responses spell them, so these bodies bypass its check.
     let send = async |method: Method, path: String, body: Value| {
         admin.request(method, &path).json(&body).send().await.unwrap().status().as_u16()
     };

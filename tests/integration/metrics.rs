@@ -8,7 +8,7 @@ async fn metrics(client: &Client) -> String {
     client.get("/metrics").await.expect(200).text
 }
 
-/// The value of a series, which is there once.
+/// The value of a series, which must occur exactly once.
 fn value(text: &str, series: &str) -> f64 {
     let mut lines = text.lines().filter_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
     let value = lines.next().unwrap_or_else(|| panic!("{series} is not in\n{text}"));

@@ -1,4 +1,4 @@
-//! How deep documents are nested: no deeper than everything that reads them can read.
+//! The nesting depth of documents: limited to what everything that parses them supports.
 
 use kymograph_domain::kernel::json::MAX_DEPTH;
 use kymograph_infra::event_store::checksum;
@@ -6,7 +6,7 @@ use kymograph_server::verify::verify_database;
 use kymograph_tests::TestServer;
 use serde_json::{Value, json};
 
-/// A value of so many levels.
+/// A value with this nesting depth.
 fn nested(depth: usize) -> Value {
     (0..depth).fold(json!(0), |inner, _| json!([inner]))
 }
@@ -15,7 +15,7 @@ fn nested(depth: usize) -> Value {
 async fn what_is_saved_is_read_by_everything() {
     let server = TestServer::start().await;
     let admin = server.admin();
-    // The body is a level around the document, which is one around its members.
+    // The body adds one level around the document, and the document one around its members.
     let save = |depth: usize| json!({"dashboard": {"uid": "deep", "title": "Deep", "x": nested(depth - 2)}, "overwrite": true});
     admin.post("/api/dashboards/db", &save(MAX_DEPTH)).await.expect(200);
     let import = json!({"dashboard": {"uid": "imported", "title": "Imported", "x": nested(MAX_DEPTH - 2)}});
@@ -33,7 +33,8 @@ async fn what_is_saved_is_read_by_everything() {
     assert_eq!(report.faults, Vec::<String>::new());
 }
 
-/// Documents of up to 127 levels were taken once. Answers put one more around them, so the deepest is beyond what this client reads.
+/// Documents of up to 127 levels were once accepted. Responses add one level, so the deepest exceed what this client
+/// can parse.
 #[tokio::test]
 async fn a_document_that_is_too_deep_is_a_finding_and_does_not_come_back() {
     let server = TestServer::start().await;

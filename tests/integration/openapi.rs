@@ -1,5 +1,5 @@
-//! The OpenAPI document: it describes what the router serves, all of it and nothing else, and says what clients
-//! that are generated from it need. Whether answers are as it says is checked at every request of every test.
+//! The OpenAPI document: it describes exactly the routes of the router, and contains what generated clients need. The
+//! client of all tests checks every response against it.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +19,7 @@ fn operations() -> impl Iterator<Item = (String, &'static str, &'static Value)> 
     })
 }
 
-/// The path of a route as the document has it, which knows no parameter of several segments.
+/// The path of a route in the document, which has no parameters of several segments.
 fn template(route: &Route) -> String {
     route.path.replace("{*", "{")
 }
@@ -28,7 +28,7 @@ fn operation(route: &Route) -> &'static Value {
     &Contract::get().document()["paths"][template(route)][route.method.as_str().to_lowercase()]
 }
 
-/// What a reference refers to, or the part itself.
+/// The target of a reference, or the part itself.
 fn resolve(part: &'static Value) -> &'static Value {
     match part["$ref"].as_str() {
         Some(reference) => Contract::get().document().pointer(&reference[1..]).unwrap(),
@@ -113,8 +113,8 @@ async fn names_the_types_of_bodies() {
     }
 }
 
-/// What any member may ask for. Who administers the server and is none may not; nor may anybody look into a folder that is
-/// closed; and a service account has no hints.
+/// Routes for any member. A server admin who is not a member may not use them; nor may a member list a closed folder;
+/// and a service account has no hints.
 const FOR_MEMBERS: [&str; 6] = [
     "/api/annotations",
     "/api/annotations/tags",
@@ -130,12 +130,12 @@ async fn who_may_do_nothing_is_refused_where_it_says_so() {
     let objects = Objects::make(&server, "zebra").await;
     let (nobody, _) = server.new_member(objects.org, "nobody", "None").await;
     for (number, route) in server.routes.iter().enumerate() {
-        // Writes can be refused to anybody, for their origin.
+        // Any caller's writes can be refused because of their origin.
         if route.is_public || route.method != Method::GET {
             continue;
         }
         let answer = objects.call(&nobody, route, number).await;
-        // Reads for everybody are refused to pages of other sites, which the document says in words of its own.
+        // Public reads are refused to pages of other sites, which the document describes with a separate text.
         let is_named =
             operation(route)["responses"]["403"]["$ref"].is_string() && !FOR_MEMBERS.contains(&route.path);
         assert_eq!(answer.status == 403, is_named, "{} and .for_everybody(): {}", route.path, answer.status);
@@ -169,7 +169,7 @@ async fn can_be_browsed_without_script() {
         let id = operation["operationId"].as_str().unwrap();
         assert!(page.text.contains(&format!("id=\"{id}\"")), "the page does not show {id}");
     }
-    // Every link leads somewhere.
+    // Every link has a target.
     for link in page.text.split("href=\"#").skip(1) {
         let id = link.split('"').next().unwrap();
         assert!(page.text.contains(&format!("id=\"{id}\"")), "the page links to {id}, which does not exist");

@@ -83,7 +83,7 @@ async fn are_administered_by_server_admins_and_their_own_admins_only() {
     owner.put("/api/orgs/1", &json!({"name": "Mine"})).await.expect(403);
 }
 
-/// Whether reads are answered while nobody gets at any table.
+/// Whether reads are answered while all tables are locked.
 async fn answered_from_memory(server: &TestServer, reads: &[(&Client, &str)]) -> Vec<bool> {
     let mut holder = server.database.connect().await;
     let tables =

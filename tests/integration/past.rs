@@ -1,4 +1,4 @@
-//! Reads that answer as of a time.
+//! Reads as of an earlier time.
 
 use std::time::Duration;
 
@@ -195,7 +195,7 @@ async fn a_search_finds_what_there_was() {
     let hit = admin.get(&format!("/api/search?at={second}&query=cpu")).await.expect(200).body[0].clone();
     assert_eq!((&hit["url"], &hit["folderTitle"]), (&json!("/d/cpu/cpu-load"), &json!("Network")));
     assert!(hit["id"].is_i64());
-    // What came out of the trash is where it was put, until it is saved again.
+    // A dashboard restored from the trash is in the folder it was restored to, until it is saved again.
     let now_at = |position: i64| format!("at={position}&query=ram");
     admin.patch("/api/dashboards/uid/ram/trash", &json!({"folderUid": "ops"})).await.expect(200);
     let in_ops = format!("at={}&folderUIDs=ops&type=dash-db", now(&server).await);
@@ -247,7 +247,7 @@ async fn what_is_granted_today_opens_the_past() {
         let list = json!({"items": [{"userId": user, "permission": 2}]});
         admin.post(&format!("{path}/permissions"), &list).await.expect(200);
     }
-    // Before they were granted anything.
+    // Before they were granted any permissions.
     let at = format!("at={}", now(&server).await - 4);
     let folder = format!("/api/folders/closed?{at}");
     let [cpu, ram] = ["cpu", "ram"].map(|uid| format!("/api/dashboards/uid/{uid}?{at}"));
@@ -263,7 +263,8 @@ async fn what_is_granted_today_opens_the_past() {
     }
     assert_eq!(found(&ann, &at).await, ["Closed", "CPU", "RAM"]);
     assert_eq!(found(&bob, &at).await, ["RAM"]);
-    // In the trash a dashboard has its own list and the folder around it, and after the folder its list alone.
+    // In the trash a dashboard has its own list and that of its folder, and after the deletion of the folder only its
+    // own.
     admin.delete("/api/dashboards/uid/ram").await.expect(200);
     for client in [&ann, &bob] {
         client.get(&ram).await.expect(200);
@@ -272,13 +273,13 @@ async fn what_is_granted_today_opens_the_past() {
     admin.delete("/api/folders/closed").await.expect(200);
     bob.get(&ram).await.expect(200);
     ann.get(&ram).await.expect(403);
-    // What is purged is in the log for those who may see all.
+    // A purged dashboard is in the log for callers who may see everything.
     admin.delete("/api/dashboards/uid/ram/trash").await.expect(200);
     bob.get(&ram).await.expect(403);
     admin.get(&ram).await.expect(200);
 }
 
-/// What the migration has to find out about dashboards that were there before it.
+/// The data that the migration must derive about existing dashboards.
 async fn known_of_the_past(server: &TestServer) -> String {
     let rows = "SELECT dashboard_lives::text AS line FROM dashboard_lives UNION ALL
         SELECT (org_id, dashboard_uid, generation, version, title, tags, folder_uid)::text FROM dashboard_versions";
@@ -319,7 +320,7 @@ async fn what_was_there_before_the_migration_is_filled_in() {
     let redo = format!("BEGIN; SET LOCAL ROLE kymograph_owner; {}; COMMIT", migration.sql);
     client.batch_execute(&redo).await.unwrap();
     assert_eq!(known_of_the_past(&server).await, known);
-    // Also what has a character that PostgreSQL cannot say has a history.
+    // A document with a character that PostgreSQL cannot represent has a history as well.
     let entries = admin.get("/api/dashboards/uid/cpu/history?changes=true").await.expect(200).body;
     assert_eq!(entries["entries"].as_array().unwrap().len(), 6);
 }
@@ -375,7 +376,7 @@ async fn what_stored_data_lack_is_a_fault_and_no_panic() {
     let at = now(&server).await;
     server.database.connect().await.batch_execute("UPDATE dashboard_lives SET id = 0").await.unwrap();
     for path in ["/api/dashboards/uid/cpu", "/api/search"] {
-        // The tests' own client takes no faults.
+        // The tests' own client does not accept internal errors.
         let request = reqwest::Client::new().get(format!("{}{path}?at={at}", server.url()));
         let answer = request.basic_auth("admin", Some("admin")).send().await.unwrap();
         assert_eq!(answer.status(), 500, "{path}");
@@ -384,7 +385,7 @@ async fn what_stored_data_lack_is_a_fault_and_no_panic() {
     assert!(metrics.contains("kymograph_panics_total 0\n"), "{metrics}");
 }
 
-/// Adds so many folders with long descriptions to the log.
+/// Adds this many folders with long descriptions to the log.
 async fn fill_folders(server: &ServerProcess, folders: i64) {
     let form = json!({"uid": "first", "title": "First", "description": "d".repeat(16_000)});
     server.admin().post("/api/folders", &form).await.expect(200);

@@ -4,15 +4,15 @@ use kymograph_tests::TestServer;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// Settings of a server under a sub-path, which keeps quotas.
+/// Settings of a server under a sub-path, with quotas.
 const HOSTED: &[&str] =
     &["quota.enabled=true", "server.root_url=http://localhost/kymo/", "server.serve_from_sub_path=true"];
 
-/// As many members as a page of fifty makes 200 pages of.
+/// The number of members for 200 pages of fifty.
 const MEMBERS: i64 = 10_000;
 
-/// The read model of users who are members of an org. To make them through the API would take minutes, because the
-/// password of each is hashed.
+/// The read model of users who are members of an org. Creating them through the API would take minutes, because each
+/// password is hashed.
 const CROWD: &str = "WITH crowd AS (SELECT 1000000 + n AS id, 'crowd' || to_char(n, 'FM00000') AS login
         FROM generate_series(1, $2::bigint) AS n),
     added AS (INSERT INTO users (id, uid, login, email, name, theme, current_org_id, is_server_admin, is_disabled,
@@ -46,7 +46,8 @@ async fn portal_works_in_a_browser() {
 #[tokio::test]
 async fn a_server_under_a_sub_path_leads_there_and_stays_there() {
     let server = TestServer::with_settings(HOSTED).await;
-    // The document of the API, which the client's other requests are held to, knows neither pages nor sub-paths.
+    // The document of the API, against which the client's other requests are checked, contains neither pages nor
+    // sub-paths.
     let get = async |path: &str| server.anonymous().request(Method::GET, path).send().await.unwrap();
     for (asked, location) in [
         ("/", "/kymo/"),
@@ -64,7 +65,7 @@ async fn a_server_under_a_sub_path_leads_there_and_stays_there() {
             "{asked}"
         );
     }
-    // A request to the API is never made another one.
+    // A request to the API is never redirected.
     for (method, path) in
         [(Method::POST, "/api/folders"), (Method::GET, "/api/org"), (Method::POST, "/login")]
     {
@@ -81,7 +82,8 @@ async fn a_server_under_a_sub_path_leads_there_and_stays_there() {
 async fn addresses_in_answers_lead_to_pages() {
     for (settings, sub_path) in [(&[][..], ""), (HOSTED, "/kymo")] {
         let server = TestServer::with_settings(settings).await;
-        // The document of the API, which the client's other requests are held to, knows neither pages nor sub-paths.
+        // The document of the API, against which the client's other requests are checked, contains neither pages nor
+        // sub-paths.
         let send = async |method: Method, path: &str, body: Value| {
             let request = server.admin().request(method, &format!("{sub_path}{path}")).json(&body);
             request.send().await.unwrap().json::<Value>().await.unwrap()
@@ -113,7 +115,7 @@ async fn addresses_in_answers_lead_to_pages() {
         assert_eq!(open(&format!("{sub_path}/login")).await.status().as_u16(), 200);
         let settings = send(Method::GET, "/api/frontend/settings", json!({})).await;
         assert_eq!(settings["appSubUrl"], sub_path);
-        // All others begin alike.
+        // All other URLs have the same prefix.
         let read = send(Method::GET, "/api/dashboards/uid/cpu", json!({})).await;
         let hits = send(Method::GET, "/api/search?type=dash-db", json!({})).await;
         let user = send(Method::GET, "/api/user", json!({})).await;

@@ -1,4 +1,4 @@
-//! Preferences through HTTP, and the home dashboard that they lead to.
+//! Preferences through HTTP, and the home dashboard that they determine.
 
 use kymograph_server::verify::verify_database;
 use kymograph_tests::{Client, TestServer};

@@ -1,4 +1,4 @@
-//! `kymograph projections`: read models are made anew from the log while a server serves.
+//! `kymograph projections`: read models are rebuilt from the log while a server is running.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -48,7 +48,7 @@ fn projectors_say_which_events_they_listen_to() {
     }
 }
 
-/// A log with each event, each in an org of its own, so that none needs another one before it.
+/// A log with each event, each in its own org, so that none depends on an earlier one.
 async fn log_of_every_event(client: &tokio_postgres::Client) -> i64 {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("event_samples");
     let mut samples: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -151,7 +151,7 @@ async fn an_admin_is_made_for_an_empty_log_and_not_for_an_empty_table() {
     let made = "SELECT count(*) FROM events WHERE type IN ('user.created', 'org.created')";
     assert_eq!(server.database.scalar::<i64>(made).await, 2);
 
-    // A log that is hidden is not an empty one.
+    // A hidden log does not count as an empty one.
     let server = TestServer::start().await;
     server
         .database
@@ -164,10 +164,10 @@ async fn an_admin_is_made_for_an_empty_log_and_not_for_an_empty_table() {
     assert_eq!(server.database.scalar::<i64>(made).await, 2);
 }
 
-/// With quotas there is something to be put into each table.
+/// With quotas, every table gets rows.
 const QUOTAS: &[(&str, &str)] = &[("GF_QUOTA_ENABLED", "true")];
 
-/// Puts something into every table.
+/// Writes rows to every table.
 async fn fill(server: &ServerProcess) {
     let admin = server.admin();
     let org = admin.post("/api/orgs", &json!({"name": "Acme"})).await.expect(200).body["orgId"].clone();
@@ -217,7 +217,7 @@ async fn fill(server: &ServerProcess) {
             json!({"loginOrEmail": format!("bob{org}@example.org"), "role": "Viewer", "sendEmail": false});
         admin.post("/api/org/invites", &invite).await.expect(200);
     }
-    // An org takes the former name of another.
+    // An org takes the former name of another one.
     for (org, name) in [(&org, "Acme GmbH"), (&json!(1), "Acme")] {
         admin.put(&format!("/api/orgs/{org}"), &json!({"name": name})).await.expect(200);
     }
@@ -241,7 +241,7 @@ async fn annotate(admin: &Client) {
     admin.delete(&format!("/api/annotations/{}", ids[3])).await.expect(200);
 }
 
-/// All that the schema says of tables, apart from the numbers of its objects.
+/// The schema of all tables, except for the ids of its objects.
 const SCHEMA: &str = "SELECT string_agg(fact, E'\n' ORDER BY fact) FROM (
     SELECT format('table %s %s %s %s %s %s', relname, relrowsecurity, relforcerowsecurity, reloptions,
         pg_get_userbyid(relowner), relacl) AS fact
@@ -351,7 +351,7 @@ async fn read_and_write(client: &Client, number: i32, round: u64) {
     client.delete(&format!("/api/user/stars/dashboard/uid/{uid}")).await.expect(200);
 }
 
-/// Imports so many folders into org 1.
+/// Imports this many folders into org 1.
 fn import_folders(server: &ServerProcess, count: usize) {
     let lines = (0..count).map(|number| {
         let uid = format!("f{number}");
@@ -372,7 +372,7 @@ async fn a_rebuild_that_is_killed_leaves_the_old_tables_and_the_next_starts_clea
     let server = ServerProcess::start_with("rebuild-killed", QUOTAS).await;
     import_folders(&server, 10_000);
     let database = server.database().await;
-    // What keeps the tables from being switched keeps the rebuild from ending before it is killed.
+    // The lock that prevents the switch of the tables also prevents the rebuild from ending before it is killed.
     let holder = server.database().await;
     holder.batch_execute("BEGIN; LOCK TABLE folders IN ACCESS SHARE MODE").await.unwrap();
     let mut child = server.command(&["projections", "rebuild", "folders"]).spawn().unwrap();
@@ -386,7 +386,7 @@ async fn a_rebuild_that_is_killed_leaves_the_old_tables_and_the_next_starts_clea
     }
     let (is_ok, said) = run(&server, &["projections", "list"]);
     assert!(is_ok && said.contains("being rebuilt"), "{said}");
-    // One at a time, and none while another looks.
+    // Only one rebuild at a time, and none during a verification.
     let (is_ok, said) = run(&server, &["projections", "rebuild", "stars"]);
     assert!(!is_ok && said.contains("a rebuild or a verification is running"), "{said}");
     let (is_ok, said) = run(&server, &["verify"]);

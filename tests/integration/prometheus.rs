@@ -1,4 +1,4 @@
-//! The backend of Prometheus against a real one: the numbers of its frames are those that Prometheus itself tells.
+//! The Prometheus backend against a real Prometheus: the values of its frames equal those of Prometheus itself.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -62,7 +62,7 @@ async fn ask(context: &SourceContext, model: Value, range: TimeRange) -> Result<
     PrometheusBackend::new(clients(), workers()).query(context, &[query]).await.remove("A").unwrap()
 }
 
-/// What Prometheus itself answers.
+/// The response of Prometheus itself.
 async fn own_answer(server: &PrometheusServer, path: &str, parameters: &[(&str, &str)]) -> Value {
     let request = reqwest::Client::new().get(format!("{}/api/v1/{path}", server.url())).query(parameters);
     let answer: Value = request.send().await.unwrap().json().await.unwrap();

@@ -69,7 +69,7 @@ async fn an_expression_joins_a_prometheus_and_a_postgresql() {
     assert_eq!(numbers(&of("B"), 0), [22.0]);
     assert_eq!((numbers(&of("C"), 0), numbers(&of("D"), 0)), (vec![42.0], vec![1.0]), "{answer}");
 
-    // A range is what Prometheus itself says of it.
+    // A range query has the values of Prometheus itself.
     let (to, step) = (server.clock.now().0 / 1_000_000, 15);
     let from = to - 300;
     let query = json!({"refId": "A", "datasource": {"uid": "prom"}, "expr": "vector(7)", "range": true, "interval": "15s"});
@@ -215,7 +215,7 @@ async fn the_address_decides_where_the_server_connects_to() {
     assert_eq!(denied["events"], json!([]), "it is no matter of rights");
 }
 
-/// A source that counts requests, tells what it was sent, and answers after a while.
+/// A source that counts requests, records them, and responds after a delay.
 async fn counting() -> (String, std::sync::Arc<std::sync::Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

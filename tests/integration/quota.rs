@@ -1,4 +1,4 @@
-//! Quotas through HTTP, and that they hold.
+//! Quotas through HTTP, and their enforcement.
 
 use std::sync::Arc;
 
@@ -22,14 +22,14 @@ async fn save(client: &Client, uid: &str) -> Answer {
     client.post("/api/dashboards/db", &save).await
 }
 
-/// How much of a target an org has and may have.
+/// The usage and the limit of a target in an org.
 async fn quota(client: &Client, path: &str, target: &str) -> (i64, i64) {
     let quotas = client.get(path).await.expect(200).body;
     let quota = quotas.as_array().unwrap().iter().find(|quota| quota["target"] == target).unwrap();
     (quota["used"].as_i64().unwrap(), quota["limit"].as_i64().unwrap())
 }
 
-/// Runs requests at once, and says how many went well; all others must have met the limit.
+/// Runs requests at once, and returns how many succeeded; all others must have hit the limit.
 async fn run_at_once<F>(requests: impl IntoIterator<Item = F>) -> usize
 where
     F: Future<Output = Answer> + Send + 'static,
@@ -86,7 +86,7 @@ async fn what_an_org_has_is_told_to_its_admins_with_quotas_or_without() {
         editor.get("/api/org/usage").await.expect(403);
         admin.delete(&format!("/api/org/users/{ed}")).await.expect(200);
         assert_eq!(usage(&admin).await, expected(1, 0, 1));
-        // What is said of one org says nothing of another.
+        // The quotas of one org do not show those of another.
         let (olga, _) = server.new_member(acme, "olga", "Admin").await;
         assert_eq!(usage(&olga).await, expected(0, 0, 2));
     }
@@ -114,7 +114,7 @@ async fn are_shown_and_changed() {
     set(&server, "/api/admin/users/1/quotas/org", -9).await;
     assert_eq!(quota(&admin, "/api/orgs/1/quotas", "dashboard").await, (1, 7));
     assert_eq!(quota(&admin, "/api/user/quotas", "org").await, (1, -1));
-    // What is said of one org says nothing of another.
+    // The quotas of one org do not show those of another.
     let acme = server.new_org("Acme").await;
     assert_eq!(quota(&admin, &format!("/api/orgs/{acme}/quotas"), "dashboard").await, (0, 5));
     must_verify(&server).await;
@@ -169,14 +169,14 @@ async fn many_creators_on_two_servers_reach_exactly_the_limit() {
     let path = "/api/org/quotas";
     assert_eq!(quota(&admin, path, "dashboard").await, (20, 20));
 
-    // What is there can be saved, deleted and, as long as there is room, made again.
+    // Existing objects can be saved, deleted and, within the limit, created again.
     let hits = admin.get("/api/search?type=dash-db").await.expect(200).body;
     let uid = hits[0]["uid"].as_str().unwrap();
     save(&admin, uid).await.expect(200);
     admin.delete(&format!("/api/dashboards/uid/{uid}")).await.expect(200);
     assert_eq!(run_at_once((40..44).map(create)).await, 1);
 
-    // A limit below what is there takes nothing away, and lets nothing in.
+    // A limit below the usage deletes nothing, and prevents new objects.
     set(&servers[1], "/api/orgs/1/quotas/dashboard", 3).await;
     save(&admin, "one-more").await.expect_message(403, REACHED);
     assert_eq!(quota(&admin, path, "dashboard").await, (20, 3));
@@ -201,7 +201,7 @@ async fn every_way_to_create_something_of_an_org_is_limited() {
     let tokens = format!("{path}/tokens");
     admin.post(&tokens, &json!({"name": "one"})).await.expect(200);
     admin.post(&tokens, &json!({"name": "two"})).await.expect_message(403, REACHED);
-    // The tokens of an account go with it.
+    // The tokens of an account are deleted with it.
     admin.delete(&path).await.expect(200);
     assert_eq!(quota(&admin, "/api/org/quotas", "api_key").await, (0, 1));
 
@@ -233,13 +233,13 @@ async fn every_way_to_bring_something_in_or_back_is_limited() {
     };
     refused().await;
     assert_eq!(admin.get("/api/org/usage").await.expect(200).body["dashboards"], 1);
-    // What is there already can be imported over, and an earlier version of it comes back.
+    // An existing object can be overwritten by an import, and an earlier version of it restored.
     let over = json!({"dashboard": {"title": "there", "uid": "there"}, "overwrite": true});
     admin.post("/api/dashboards/import", &over).await.expect(200);
     admin.post("/api/dashboards/uid/there/history/restore", &first).await.expect(200);
     refused().await;
 
-    // Where there is room again, each of these ways is open.
+    // Below the limit, each of these operations succeeds.
     admin.delete("/api/dashboards/uid/there").await.expect(200);
     admin.delete("/api/folders/there").await.expect(200);
     admin.patch("/api/dashboards/uid/deleted/trash", &json!({})).await.expect(200);
@@ -262,7 +262,7 @@ async fn many_creators_of_anything_reach_exactly_the_limit() {
         let account = admin.post("/api/serviceaccounts", &account).await.expect(201).body;
         accounts.push(account["id"].as_i64().unwrap());
     }
-    // They are members of another org first, which has no limit of its own.
+    // They are first members of another org, which has no limit of its own.
     let acme = server.new_org("Acme").await;
     set(&server, &format!("/api/orgs/{acme}/quotas/org_user"), -1).await;
     for number in 0..32 {
@@ -283,7 +283,7 @@ async fn many_creators_of_anything_reach_exactly_the_limit() {
     let member = |number: usize| {
         post("/api/org/users".into(), json!({"loginOrEmail": format!("user{number}"), "role": "Viewer"}))
     };
-    // The admin is one of them.
+    // The admin is one of the members.
     assert_eq!(run_at_once((0..32).map(member)).await, 19);
     for target in ["folder", "org_user", "api_key"] {
         assert_eq!(quota(&admin, "/api/org/quotas", target).await, (20, 20), "{target}");
@@ -312,9 +312,9 @@ async fn every_way_to_become_a_member_is_limited() {
     server.anonymous().post("/api/user/invite/complete", &complete).await.expect_message(403, REACHED);
     server.access.flush().await;
     let path = "/api/admin/audit/events?action=access.denied";
-    // That there is no room is the same for everybody, and so no denial.
+    // A reached quota applies to all callers, so it is not recorded as a denial.
     assert_eq!(admin.get(path).await.expect(200).body["events"], json!([]));
-    // Who was refused was not half made.
+    // A refused user was not created partially.
     for login in ["carl", "eve"] {
         admin.get(&format!("/api/users/lookup?loginOrEmail={login}")).await.expect(404);
     }
@@ -343,7 +343,7 @@ async fn a_user_is_a_member_of_as_many_orgs_as_it_may() {
     let path = format!("/api/admin/users/{ann}/quotas");
     assert_eq!(quota(&server.admin(), &path, "org").await, (8, 8));
 
-    // Creating an org is a way to become a member, and the end of an org is one to be a member no more.
+    // Creating an org adds a membership, and deleting an org removes one.
     set(&server, "/api/admin/users/1/quotas/org", 17).await;
     let one_more = json!({"name": "one more"});
     server.admin().post("/api/orgs", &one_more).await.expect_message(403, REACHED);

@@ -1,4 +1,4 @@
-//! Permissions of folders and dashboards through HTTP. What follows from them is in `authorization.rs`.
+//! Permissions of folders and dashboards through HTTP. Their effects are tested in `authorization.rs`.
 
 use kymograph_server::verify::verify_database;
 use kymograph_tests::{Client, TestServer};
@@ -14,7 +14,7 @@ async fn save(client: &Client, uid: &str, folder: &str) {
     client.post("/api/dashboards/db", &save).await.expect(200);
 }
 
-/// The list of the older operation: who, how much, and whether it is inherited.
+/// The list of the older operation: the grantee, the level, and whether it is inherited.
 async fn acl(client: &Client, path: &str) -> Vec<(String, i64, bool)> {
     let body = client.get(&format!("{path}/permissions")).await.expect(200).body;
     let text = |item: &Value, member: &str| item[member].as_str().unwrap_or_default().to_owned();
@@ -47,7 +47,7 @@ async fn defaults_are_listed_until_a_list_is_set() {
     let inherited: Vec<_> = defaults.iter().map(|(who, level, _)| (who.clone(), *level, true)).collect();
     assert_eq!(acl(&admin, "/api/folders/inner").await, inherited);
 
-    // The first change keeps what held by default.
+    // The first change keeps the defaults.
     set(&admin, "folders/ops/builtInRoles/Viewer", "").await;
     assert_eq!(acl(&admin, "/api/folders/ops").await, own(&[("eva", 4), ("Editor", 2)]));
     let items = json!({"items": [{"role": "Viewer", "permission": 1}]});
@@ -55,7 +55,7 @@ async fn defaults_are_listed_until_a_list_is_set() {
     admin.post(path, &items).await.expect_message(200, "Dashboard permissions updated");
     assert_eq!(acl(&admin, "/api/dashboards/uid/cpu").await, own(&[("Viewer", 1)]));
 
-    // A change that changes nothing leaves the defaults in force, for whoever creates it again as well.
+    // A change without an effect leaves the defaults in force, also for a user who creates it again.
     new_folder(&editor, "same", "").await;
     set(&admin, "folders/same/builtInRoles/Viewer", "View").await;
     admin.delete(&format!("/api/org/users/{id}")).await.expect(200);
@@ -81,12 +81,12 @@ async fn inherited_permissions_are_listed_as_such() {
     let listed = acl(&admin, "/api/dashboards/uid/cpu").await;
     let expected = [("vic", 1, false), ("vic", 4, true), ("Viewer", 1, true)];
     assert_eq!(listed, expected.map(|(who, level, inherited)| (who.to_owned(), level, inherited)));
-    // A higher own level makes the inherited one moot.
+    // A higher own level hides the inherited one.
     set(&admin, &format!("dashboards/cpu/users/{user}"), "Admin").await;
     let listed = acl(&admin, "/api/dashboards/uid/cpu").await;
     assert_eq!(listed, [("vic".to_owned(), 4, false), ("Viewer".to_owned(), 1, true)]);
 
-    // Sending the list back does not turn what is inherited into grants of its own.
+    // Sending the list back does not convert inherited permissions into own grants.
     let list = admin.get("/api/dashboards/uid/cpu/permissions").await.expect(200).body;
     assert_eq!((&list[0]["uid"], &list[0]["isFolder"]), (&json!("cpu"), &json!(false)));
     admin.post("/api/dashboards/uid/cpu/permissions", &json!({"items": list})).await.expect(200);
@@ -137,7 +137,7 @@ async fn who_reads_appends_and_writes_back_loses_nothing() {
     };
     let before = levels(&acl(&admin, "/api/folders/inner").await);
     assert_eq!(before.len(), 3);
-    // Members of an item that Go's client knows; it sends inherited items like those that are granted here.
+    // Members of an item that Go's client has; it sends inherited items like those that are granted here.
     let known = |item: &Value| json!({"permission": item["permission"], "role": item["role"], "teamId": item["teamId"], "userId": item["userId"]});
     for is_verbatim in [true, false] {
         let list = admin.get(path).await.expect(200).body;
@@ -155,7 +155,7 @@ async fn who_reads_appends_and_writes_back_loses_nothing() {
         assert_eq!(levels(&acl(&admin, "/api/folders/inner").await), expected, "{is_verbatim}");
     }
     vic.get("/api/folders/inner").await.expect(200);
-    // The last item of a grantee counts, also where permissions are changed one by one.
+    // The last item of a grantee counts, also if permissions are changed one by one.
     let twice = json!({"permissions": [
         {"userId": user, "permission": "Edit"}, {"userId": user, "permission": "View"},
     ]});
@@ -267,7 +267,7 @@ async fn what_is_created_again_starts_without_a_list() {
         admin.delete("/api/folders/ops").await.expect(200);
         admin.delete("/api/dashboards/uid/ram").await.expect(200);
     }
-    // What is in the trash keeps its list, lest it come back open to everybody.
+    // A dashboard in the trash keeps its access-control list, so that it is not restored as open to all members.
     for uid in ["cpu", "ram"] {
         admin.delete(&format!("/api/dashboards/uid/{uid}/trash")).await.expect(200);
     }
@@ -305,7 +305,7 @@ async fn own_permissions_are_named_with_their_scopes() {
     let (nobody, _) = server.new_member(1, "nora", "None").await;
     assert_eq!(nobody.get(path).await.expect(200).body, json!({}));
 
-    // The description is for who could use it.
+    // The description is for users who could use it.
     for kind in ["folders", "dashboards"] {
         let path = format!("/api/access-control/{kind}/description");
         let description = admin.get(&path).await.expect(200).body;
@@ -394,7 +394,7 @@ async fn nothing_is_left_granted_when_two_are_at_it_at_once() {
     assert_eq!(report.faults, Vec::<String>::new());
 }
 
-/// The part of the migration that tells what was there before it who created it, and since when members are members.
+/// The part of the migration that determines the creators of existing objects, and the start of memberships.
 #[tokio::test]
 async fn creators_of_what_was_there_before_are_learnt_from_the_log() {
     let server = TestServer::start().await;

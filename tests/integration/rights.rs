@@ -1,4 +1,4 @@
-//! Who may do what: every route by every role, held against `tests/rights.tsv`.
+//! Permissions: every route by every role, compared with `tests/rights.tsv`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,11 +10,11 @@ use serde_json::json;
 
 use crate::route_examples::Objects;
 
-/// The columns of the table: the roles in the org, and a server admin who has none in it.
+/// The columns of the table: the roles in the org, and a server admin without a role in it.
 const ROLES: [&str; 5] = ["None", "Viewer", "Editor", "Admin", "Server"];
 const TABLE: &str = include_str!("../rights.tsv");
 
-/// Who may do what by method and path: a mark for each role.
+/// The permissions by method and path: a mark for each role.
 fn table() -> BTreeMap<(&'static str, &'static str), Vec<bool>> {
     let row = |line: &'static str| {
         let mut cells = line.split('\t');
@@ -28,7 +28,7 @@ fn login(role: &str) -> String {
     format!("the-{}", role.to_lowercase())
 }
 
-/// One user for each role. They are the same in all orgs, because hashing a password takes its time.
+/// One user for each role. They are the same in all orgs, because hashing a password is slow.
 async fn people(server: &TestServer) -> Vec<Client> {
     let mut people = Vec::new();
     for role in ROLES {
@@ -54,7 +54,7 @@ async fn objects_with_members(server: &TestServer, name: &str) -> Objects {
 
 const RESOURCES: &str = "/api/datasources/uid/{data_source_uid}/resources/{*source_path}";
 
-/// What a route answers to who may call it where the examples are not what it is for, and why.
+/// The responses of routes to permitted callers that cannot succeed with the example objects, and why.
 const NO_SUCCESS: &[(&str, &str, u16, &str)] = &[
     ("POST", "/api/user/revoke-auth-token", 404, "the session of the examples is not the caller's"),
     ("DELETE", "/api/orgs/{org_id}", 400, "the org of the examples is the one that the caller works in"),
@@ -69,7 +69,8 @@ const NO_SUCCESS: &[(&str, &str, u16, &str)] = &[
     ("POST", "/api/user/preferences/history/restore", 404, "the caller never had preferences"),
 ];
 
-/// Whether a role may call a route: it succeeds, and who may not is refused. Anything else says nothing on rights.
+/// Whether a role may call a route: the call succeeds, or is refused for lack of permission. Any other response is
+/// inconclusive.
 async fn may(objects: &Objects, client: &Client, role: &str, route: &Route, number: usize) -> bool {
     let client = client.clone().in_org(objects.org);
     let mut request = client.request(route.method.clone(), &objects.path(route));
@@ -101,7 +102,8 @@ async fn every_role_may_do_what_the_table_says_and_nothing_else() {
         let mut objects = objects_with_members(&server, &format!("r{number}")).await;
         let named = expected.remove(&(route.method.as_str(), route.path)).unwrap_or_default();
         let expects = |role: usize| named.get(role).copied().unwrap_or_default();
-        // Who may not comes first, because those who may can leave nothing behind that could be refused, nor be done again.
+        // Roles without permission come first, because a permitted call can delete the object, or be impossible to
+        // repeat.
         let mut order: Vec<_> = (0..ROLES.len()).collect();
         order.sort_by_key(|role| expects(*role));
         let mut found = vec![false; ROLES.len()];

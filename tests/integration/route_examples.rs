@@ -1,12 +1,12 @@
-//! Requests that fit the routes of the router, made of objects that exist. The tests over all routes take the
-//! list of routes from the router itself; a route with a parameter or a body unknown here fails them.
+//! Requests that match the routes of the router, built from existing objects. The tests over all routes take the list
+//! of routes from the router itself; a route with a parameter or a body unknown here fails them.
 
 use axum::http::Method;
 use kymograph_api::kernel::routes::Route;
 use kymograph_tests::{Client, TestServer, upstream_url};
 use serde_json::{Value, json};
 
-/// Objects of one org, named so that they can be recognised in any answer.
+/// Objects of one org, named so that they can be recognised in any response.
 #[derive(Clone)]
 pub(crate) struct Objects {
     pub(crate) name: String,
@@ -23,13 +23,13 @@ pub(crate) struct Objects {
     pub(crate) annotation: i64,
     /// An entry of the org's log that can be undone.
     pub(crate) undoable: i64,
-    /// The same of the server's log.
+    /// An undoable entry of the server's log.
     pub(crate) undoable_of_server: i64,
 }
 
 impl Objects {
-    /// Makes an org with a member who has a session, a team, a service account with a token that was used, a folder with
-    /// permissions, a dashboard with two versions, and one in the trash. A job of its name is dead.
+    /// Creates an org with a member who has a session, a team, a service account with a used token, a folder with
+    /// permissions, a dashboard with two versions, and one in the trash. There is a dead job with its name.
     pub(crate) async fn make(server: &TestServer, name: &str) -> Self {
         let org = server.new_org(&format!("{name} org")).await;
         let (member, user) = server.new_member(org, &format!("{name}-user"), "Editor").await;
@@ -123,7 +123,7 @@ impl Objects {
             "{uid}" if route.path.contains("/dashboards/") => format!("{}-dashboard", self.name),
             "{dashboard_uid}" => format!("{}-dashboard", self.name),
             "{invitation_code}" => self.invite.clone(),
-            // Who has the code of an invite may read it without credentials.
+            // The code of an invite gives access to it without credentials.
             "{code}" => format!("{}-1-0", self.org),
             "{job_id}" => format!("{}-job", self.name),
             "{hash}" => "0123456789abcdef0123456789abcdef".to_owned(),
@@ -136,7 +136,7 @@ impl Objects {
         if path.ends_with("/users/lookup") { format!("{path}?loginOrEmail={}-user", self.name) } else { path }
     }
 
-    /// A body that fits a route. The number tells bodies apart where names must be unique.
+    /// A body for a route. The number distinguishes bodies if names must be unique.
     pub(crate) fn body(&self, route: &Route, number: usize) -> Value {
         let name = format!("{} {number}", self.name);
         match (route.method.as_str(), route.path) {
@@ -202,7 +202,7 @@ impl Objects {
         }
     }
 
-    /// Sends a request that fits a route.
+    /// Sends a request for a route.
     pub(crate) async fn call(
         &self,
         client: &Client,
@@ -223,14 +223,14 @@ async fn newest(client: &Client, path: &str) -> i64 {
     found["events"][0]["id"].as_i64().unwrap()
 }
 
-/// A dead job of a kind that no server knows.
+/// A dead job of a kind unknown to all servers.
 async fn make_dead_job(server: &TestServer, name: &str) {
     let sql = "INSERT INTO jobs (id, owner_org_id, kind, payload, state, due_at)
         VALUES ($1, 0, 'example', '{}', 'dead', now())";
     server.database.connect().await.execute(sql, &[&format!("{name}-job")]).await.unwrap();
 }
 
-/// An annotation of a dashboard, and one of the org that was changed, which it returns.
+/// Creates an annotation of a dashboard, and a changed one of the org, and returns the id of the latter.
 async fn make_annotations(admin: &Client, name: &str) -> i64 {
     let on_dashboard = json!({
         "text": format!("{name} deployed"), "dashboardUID": format!("{name}-dashboard"), "panelId": 1, "tags": [name, "ops"],
@@ -243,7 +243,8 @@ async fn make_annotations(admin: &Client, name: &str) -> i64 {
     id
 }
 
-/// A data source with a secret, which became the default again when another one was deleted; its numeric id.
+/// Creates a data source with a secret, which became the default again when another one was deleted; returns its
+/// numeric id.
 async fn make_data_sources(admin: &Client, name: &str) -> i64 {
     let source = |url: &str| {
         json!({"name": format!("{name} source"), "uid": format!("{name}-source"), "type": "loki", "url": url,
@@ -268,7 +269,7 @@ async fn make_team(admin: &Client, name: &str) -> i64 {
     id
 }
 
-/// A service account, and a token of it that was used.
+/// Creates a service account with a used token.
 async fn make_service_account(server: &TestServer, admin: &Client, name: &str) -> (i64, i64) {
     let account = json!({"name": format!("{name} account"), "role": "Viewer"});
     let account = admin.post("/api/serviceaccounts", &account).await.expect(201);

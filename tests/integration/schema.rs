@@ -4,7 +4,7 @@ use kymograph_tests::{Cluster, TestServer};
 use serde_json::json;
 use tokio_postgres::Client;
 
-/// Tables without a tenant, and why that is right.
+/// Tables without a tenant, with the reason for each.
 const WITHOUT_TENANT: &[(&str, &str)] = &[
     ("users", "belong to the server; a reference table on Citus"),
     ("user_names", "lead from a login or address to its user; a reference table on Citus"),
@@ -147,7 +147,7 @@ async fn the_application_role_can_neither_rewrite_the_log_nor_pass_row_level_sec
         let rows: i64 = client.query_one(&common(org), &[]).await.unwrap().get(0);
         assert_eq!(rows, expected, "the words of another tenant were searched");
     }
-    // This one sets its tenant itself, and for no longer than it takes.
+    // This function sets its tenant itself, and only for its own duration.
     let found = "SELECT count(*) FROM find_by_words(2, '%', '%', true, true, 10)";
     let rows: i64 = client.query_one(found, &[]).await.unwrap().get(0);
     assert_eq!(rows, 0, "the words of another tenant were searched");

@@ -90,7 +90,7 @@ async fn ten_words_and_two_hundred_characters_count() {
             assert_eq!(titles(&admin.get(&path).await.expect(200).body), expected, "{query}");
         }
     }
-    // The same holds for all lists that are searched by a part of a name.
+    // The same holds for all lists that can be searched by a part of a name.
     let (name, more) = ("n".repeat(200), "n".repeat(201));
     admin.post("/api/teams", &json!({"name": name})).await.expect(200);
     admin.post("/api/serviceaccounts", &json!({"name": "robot"})).await.expect(201);
@@ -213,7 +213,7 @@ async fn words_are_found_in_any_case_and_only_in_the_own_org() {
     assert_eq!(titles(&there.send(request).await.expect(200).body), ["Große Größe"]);
 }
 
-/// As many as it takes for the index to be asked for rare parts of words only, with hosts and without.
+/// So many that the index is only used for rare parts of words, with hosts and without.
 const MANY: &str = "INSERT INTO dashboards (org_id, uid, id, generation, title, slug, tags, folder_uid, version, pos,
         created, created_by, updated, updated_by, creator_id)
     SELECT 1, 'many-' || n, n, 1, titles[1 + n % 4], '', '{}', '', 1, 1, now(), 'admin', now(), 'admin', 1

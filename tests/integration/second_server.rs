@@ -1,4 +1,4 @@
-//! Two servers on one database: what one of them changes counts on the other, also when the word of it is lost.
+//! Two servers on one database: changes by one take effect on the other, also if the notification is lost.
 
 use std::time::{Duration, Instant};
 
@@ -7,10 +7,10 @@ use kymograph_app::kernel::feed_health::MAX_SILENCE;
 use kymograph_tests::{Client, Cluster, DatabaseProxy, ServerProcess};
 use serde_json::json;
 
-/// Servers of one database have one master key.
+/// The servers of one database share a master key.
 const SECRET_KEY: (&str, &str) = ("GF_SECURITY_SECRET_KEY", "the-secret-key-of-two-servers");
 
-/// The time for a request and a turn of the loop that sends it on a loaded machine.
+/// The allowance for a request and an iteration of the loop that sends it, on a loaded machine.
 const SLACK: Duration = Duration::from_secs(3);
 
 /// Two servers, and the proxy between the second and the database.
@@ -18,7 +18,7 @@ struct Pair {
     one: ServerProcess,
     other: ServerProcess,
     proxy: DatabaseProxy,
-    /// The way of the first server to the database.
+    /// The proxy between the first server and the database.
     _direct: DatabaseProxy,
 }
 
@@ -35,7 +35,7 @@ impl Pair {
         Self { one, other, proxy, _direct: direct }
     }
 
-    /// A new user whom the second server knows, and whose rights it has in its caches.
+    /// A new user that the second server has cached, with the permissions.
     async fn known_user(&self, login: &str) -> (Client, i64) {
         let user = json!({"login": login, "password": "secret", "OrgId": 1});
         let id =
@@ -53,7 +53,7 @@ impl Pair {
     }
 }
 
-/// How long it takes until a client gets an answer.
+/// The time until a client gets a status.
 async fn time_until(client: &Client, path: &str, status: u16, most: Duration) -> Duration {
     let begun = Instant::now();
     loop {
@@ -74,7 +74,7 @@ async fn a_server_that_hears_nothing_trusts_no_cache_and_says_so() {
     let folder = json!({"uid": "ops", "title": "Ops"});
     pair.one.admin().post("/api/folders", &folder).await.expect(200);
     bob.get("/api/folders/ops").await.expect(200);
-    // While the feed lives, a change counts within moments.
+    // While the feed is live, a change takes effect within moments.
     pair.disable(bob_id).await;
     time_until(&bob, "/api/user", 401, SLACK).await;
 
@@ -86,7 +86,7 @@ async fn a_server_that_hears_nothing_trusts_no_cache_and_says_so() {
     let said = anybody.get("/readyz").await.expect(503).text;
     assert!(said.contains("does not hear of what other servers change"), "{said}");
     anybody.get("/livez").await.expect(200);
-    // It goes by the database now, so it is right at once.
+    // It reads from the database now, so it is up to date at once.
     let admin = pair.other.admin();
     for number in 0..20 {
         let title = format!("Ops {number}");
@@ -94,7 +94,7 @@ async fn a_server_that_hears_nothing_trusts_no_cache_and_says_so() {
         pair.one.admin().put("/api/folders/ops", &renamed).await.expect(200);
         assert_eq!(admin.get("/api/folders/ops").await.expect(200).body["title"], title.as_str());
     }
-    // It keeps saying so as long as each new connection goes silent, too.
+    // It keeps reporting this as long as each new connection goes silent, too.
     tokio::time::sleep(MAX_SILENCE).await;
     anybody.get("/readyz").await.expect(503);
 

@@ -1,4 +1,4 @@
-//! Secrets under their master key: another server, another key, and rotation while the server serves and is killed.
+//! Secrets under their master key: another server, another key, and rotation while the server is running and is killed.
 
 use std::process::Stdio;
 
@@ -6,7 +6,7 @@ use kymograph_tests::{ServerProcess, TestServer};
 use reqwest::Method;
 use serde_json::json;
 
-/// The ids of the master keys that the keys of orgs are sealed with.
+/// The ids of the master keys that encrypt the keys of orgs.
 const MASTER_KEYS: &str =
     "SELECT coalesce(string_agg(DISTINCT master_key, ' '), ''), count(*) FROM secret_keys";
 
@@ -36,7 +36,7 @@ async fn a_rotation_goes_on_while_the_server_serves_and_after_it_was_killed() {
     assert!(rotate().status().unwrap().success());
     let (second, _) = master_keys(&server).await;
     assert_ne!(first, second);
-    // The server has the key of before in memory, and reads and writes all the same.
+    // The server has cached the previous key, and still reads and writes.
     let late =
         admin.post("/api/orgs", &json!({"name": "Late"})).await.expect(200).body["orgId"].as_i64().unwrap();
     let source = json!({"name": "P", "type": "prometheus", "secureJsonData": {"token": "hunter2"}});
@@ -87,10 +87,10 @@ async fn a_server_with_another_master_key_does_not_start() {
         let text = run(key);
         assert!(text.contains(expected), "{text}");
     }
-    // Nor does one whose file is gone: it makes no other key.
+    // Nor does a server without its key file: it creates no other key.
     let output = server.command(&["serve"]).stderr(Stdio::piped()).output().unwrap();
     assert!(!output.status.success() && !file.exists());
-    // With the file, the text takes its place by a rotation.
+    // With the file, a rotation replaces the key by one derived from the text.
     std::fs::rename(&kept, &file).unwrap();
     let with_text = |arguments: &[&str]| {
         let mut command = server.command(arguments);
@@ -109,7 +109,7 @@ async fn a_secret_opens_only_where_it_was_sealed() {
     let server = TestServer::start().await;
     let (_, ann) = server.new_member(1, "ann", "Viewer").await;
     server.client("ann", "secret").get("/api/user").await.expect(200);
-    // The hash of the admin's password in the place of Ann's.
+    // The hash of the admin's password replaces that of Ann's.
     let client = server.database.connect().await;
     let swap = format!(
         "UPDATE secrets SET sealed = (SELECT sealed FROM secrets WHERE key = 'user/1/password')

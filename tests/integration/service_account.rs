@@ -201,7 +201,7 @@ async fn is_named_by_its_uid_as_well() {
     let token = admin.post(&tokens, &json!({"name": "t"})).await.expect(200).body;
     assert_eq!(admin.get(&tokens).await.expect(200).body[0]["name"], "t");
     admin.delete(&format!("{tokens}/{}", token["id"])).await.expect(200);
-    // It means nothing in another org.
+    // It is not valid in another org.
     let org = server.new_org("Other").await;
     server.admin().in_org(org).get(&by_uid).await.expect(404);
     admin.delete(&by_uid).await.expect(200);
@@ -215,7 +215,7 @@ async fn a_token_that_is_used_first_while_it_is_deleted_leaves_nothing_behind() 
     let (account, body) = new_account(&admin, "robot", "Viewer").await;
     let (token, _) = new_token(&admin, &account, "t").await;
     let user = server.database.connect().await;
-    // As the first use of a token is noted.
+    // Like recording the first use of a token.
     let note = format!(
         "BEGIN; SELECT FROM service_account_tokens WHERE org_id = 1 AND id = {token} FOR KEY SHARE;
         INSERT INTO service_account_token_seen (org_id, service_account_id, token_id, seen)

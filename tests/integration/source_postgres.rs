@@ -1,4 +1,4 @@
-//! PostgreSQL as a data source: its values against those that a plain client reads, and what goes wrong.
+//! PostgreSQL as a data source: its values compared with those of a plain client, and its errors.
 
 mod frames;
 mod hostile;
@@ -27,7 +27,7 @@ use crate::tls::{ANN, TlsPostgres};
 
 const MIB: usize = 1024 * 1024;
 
-/// A backend, and the source that it is asked about.
+/// A backend and a source for its queries.
 struct Source {
     backend: PostgresBackend,
     context: SourceContext,
@@ -75,7 +75,7 @@ impl Source {
         }
     }
 
-    /// The same source with something else about it.
+    /// Changes the settings of the source.
     fn change(&mut self, change: impl FnOnce(&mut SourceSettings)) {
         change(Arc::make_mut(&mut self.context.source));
     }
@@ -86,7 +86,7 @@ impl Source {
         self.backend.query(&context, &[query]).await.remove("A").unwrap()
     }
 
-    /// The only frame of a query, and what it says of itself.
+    /// The only frame of a query; fails the test on an error.
     async fn frame(&self, model: Value) -> Frame {
         let answer = self.answer(query(&model)).await;
         answer.unwrap_or_else(|error| panic!("{model}: {error:?}")).remove(0)
@@ -105,7 +105,7 @@ impl Source {
     }
 }
 
-/// A query about the first hour of 2024.
+/// A query over the first hour of 2024.
 fn query(model: &Value) -> Query {
     let range = TimeRange { from_ms: 1_704_067_200_000, to_ms: 1_704_070_800_000 };
     Query {
@@ -118,7 +118,7 @@ fn query(model: &Value) -> Query {
     }
 }
 
-/// A server, a source that is it, and a plain client of it.
+/// A server, a source for it, and a plain client.
 async fn start(name: &str) -> (TlsPostgres, Source, Client) {
     let postgres = TlsPostgres::start(name).await;
     let client = connect(&postgres.server(ANN, "sslmode=disable").await.unwrap()).await.unwrap();

@@ -17,7 +17,7 @@ async fn stars(client: &Client) -> Value {
     client.get("/api/user/stars").await.expect(200).body
 }
 
-/// Whether the dashboard itself and the search say so.
+/// Whether the dashboard and the search show it as starred.
 async fn is_starred(client: &Client, uid: &str) -> [bool; 2] {
     let dashboard = client.get(&format!("/api/dashboards/uid/{uid}")).await.expect(200).body;
     let hits = client.get(&format!("/api/search?dashboardUIDs={uid}")).await.expect(200).body;

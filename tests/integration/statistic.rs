@@ -53,10 +53,10 @@ async fn counts_over_all_orgs_and_forgets_what_is_deleted() {
     let names = ["orgs", "dashboards", "stars", "tags"];
     assert_eq!(read(&server, names).await, [2, 3, 3, 3]);
 
-    // A new version changes no number but that of the tags.
+    // A new version changes only the number of tags.
     save(&one, "disk", &["bsd", "mac"]).await;
     assert_eq!(read(&server, names).await, [2, 3, 3, 5]);
-    // A dashboard takes its stars along, and who takes a star back that is gone takes nothing.
+    // A dashboard is deleted with its stars, and removing a deleted star has no effect.
     one.delete("/api/dashboards/uid/cpu").await.expect(200);
     one.delete(&star("cpu")).await;
     assert_eq!(read(&server, names).await, [2, 2, 2, 3]);
@@ -86,7 +86,7 @@ async fn a_user_counts_once_with_its_highest_role() {
     server.admin().delete(&format!("/api/admin/users/{bob}")).await.expect(200);
     assert_eq!(read(&server, names).await, [2, 1, 0, 1]);
 
-    // Only who was seen is active, and since when can be read from the clock.
+    // Only users that were seen are active, for a period measured by the clock.
     let active = ["activeUsers", "activeViewers", "dailyActiveUsers", "dailyActiveViewers", "activeSessions"];
     assert_eq!(read(&server, active).await, [1, 0, 1, 0, 0]);
     ann.get("/api/user").await.expect(200);
@@ -124,7 +124,7 @@ async fn the_tags_of_a_large_org_are_counted_once_a_minute() {
     server.clock.advance(59);
     assert_eq!(read(&server, ["tags"]).await, [7]);
     server.clock.advance(1);
-    // Who asks first still gets the old number, so that nobody waits.
+    // The first request still gets the old number, so that none has to wait.
     assert_eq!(read(&server, ["tags"]).await, [7]);
     for attempt in 0.. {
         if read(&server, ["tags"]).await == [8] {

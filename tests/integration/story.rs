@@ -1,14 +1,14 @@
-//! A day of work of three people in two orgs, and what the log alone has to say of it in the evening.
+//! A working day of three people in two orgs, reconstructed from the log alone.
 
 use kymograph_tests::{Client, TestServer};
 use serde_json::{Value, json};
 
-/// Where each of them works, as the proxy in front of the server says.
+/// The addresses of the users, as reported by the proxy in front of the server.
 const ANNS: &str = "192.0.2.10";
 const BOBS: &str = "198.51.100.20";
 const OLGAS: &str = "2001:db8::30";
 
-/// Somebody with a browser who comes through the proxy, and who claims to come from elsewhere.
+/// A browser behind the proxy, which also sends a forged address.
 fn visitor(server: &TestServer, address: &str, agent: &str) -> Client {
     let hops = format!("203.0.113.66, {address}");
     server.anonymous().with_header("user-agent", agent).with_header("x-forwarded-for", &hops)
@@ -92,7 +92,7 @@ async fn the_log_alone_tells_who_did_it_and_undoes_it() {
     let then = boss.get(&format!("/api/dashboards/uid/hosts-overview?at={position}")).await.expect(200).body;
     assert_eq!(then["dashboard"]["panels"][0]["targets"][0]["expr"], "rate(cpu[1m])");
 
-    // Everybody else came from elsewhere.
+    // The other changes came from other addresses.
     let path = "/api/audit/events?action=dashboard.*&order=oldest";
     for (boss, addresses) in [(&boss, vec![ANNS, ANNS, BOBS, BOBS]), (&eve, vec![OLGAS])] {
         let events = boss.get(path).await.expect(200).body["events"].clone();
@@ -121,7 +121,7 @@ async fn the_log_alone_tells_who_did_it_and_undoes_it() {
         ]
     );
 
-    // How did they come in? That belongs to no org, so it is the server's to tell.
+    // How did they log in? That belongs to no org, so it is in the server's log.
     let id = &deleted["actor"]["id"];
     let path = format!("/api/admin/audit/events?targetType=user&targetUid={id}&action=access.*&order=oldest");
     let access = server.admin().get(&path).await.expect(200).body["events"].clone();
@@ -137,7 +137,7 @@ async fn the_log_alone_tells_who_did_it_and_undoes_it() {
     assert_eq!(back["dashboard"]["panels"][0]["title"], "CPU per minute");
     assert_eq!(back["meta"]["folderUid"], "hosts");
 
-    // The other org has seen nothing of it, and its own is untouched.
+    // The other org's log does not have it, and its dashboard is unchanged.
     let theirs = eve.get("/api/audit/events?action=dashboard.*").await.expect(200);
     assert!(!theirs.text.contains("bob") && theirs.text.contains("olga"));
     let olgas = eve.get("/api/dashboards/uid/hosts-overview").await.expect(200).body;

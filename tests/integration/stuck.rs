@@ -1,4 +1,5 @@
-//! Commits that wait or are large: others are served, memory stays bounded, and rights that end meanwhile are none.
+//! Pending or large commits: other requests are served, memory stays bounded, and permissions revoked meanwhile do not
+//! apply.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use serde_json::{Value, json};
 
 const MIB: usize = 1024 * 1024;
 
-/// A transaction that keeps an org's log from taking commits, until it is dropped.
+/// A transaction that blocks commits to an org's log, until it is dropped.
 pub(crate) async fn hold_log(server: &TestServer, org: i64) -> tokio_postgres::Client {
     let holder = server.database.connect().await;
     let lock = format!("BEGIN; SELECT pos FROM heads WHERE org_id = {org} FOR UPDATE");
@@ -38,7 +39,7 @@ async fn commits_that_wait_are_a_bounded_number_of_bytes() {
     let admin = server.admin();
     admin.post("/api/folders", &json!({"uid": "ops", "title": "Ops"})).await.expect(200);
     let holder = hold_log(&server, 1).await;
-    // Clients that hang up take nothing back.
+    // Disconnecting clients does not cancel their commits.
     let (mut refused, mut waiting) = (0, 0);
     for number in 0..6 {
         let form = large(number);
@@ -84,7 +85,7 @@ async fn a_folder_with_too_much_in_it_is_deleted_in_parts() {
     let server = TestServer::start().await;
     let admin = server.admin();
     admin.post("/api/folders", &json!({"uid": "top", "title": "Top"})).await.expect(200);
-    // Six bytes each where it is kept, all of which are in memory several times.
+    // Six bytes each when stored, and several copies of each are in memory.
     let description = "\u{1}".repeat(16 * 1024);
     for number in 0..90 {
         let inner = json!({"uid": format!("in{number}"), "title": format!("{number}"), "parentUid": "top",
@@ -131,7 +132,7 @@ async fn who_is_demoted_meanwhile_gives_no_rights() {
     demoted.await.unwrap();
     let accounts = server.admin().get("/api/serviceaccounts/search").await.expect(200).body;
     assert_eq!(accounts["totalCount"], 0);
-    // An admin who gives up its own rights had them until then.
+    // An admin who gives up their own permissions had them until then.
     let (bob, id) = server.new_member(1, "bob", "Admin").await;
     bob.patch(&format!("/api/org/users/{id}"), &json!({"role": "Viewer"})).await.expect(200);
 }
@@ -191,7 +192,7 @@ async fn whose_right_is_taken_meanwhile_does_not_give_it_back_to_itself() {
     }
 }
 
-/// Waits until a commit waits for the log that [`hold_log`] holds.
+/// Waits until a commit is blocked by the lock of [`hold_log`].
 async fn wait_for_commit(server: &TestServer) {
     let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
     while server.database.scalar::<i64>(waiting).await == 0 {
@@ -199,7 +200,8 @@ async fn wait_for_commit(server: &TestServer) {
     }
 }
 
-/// Has a request wait for another one that ends its actor's right by the same log, and returns its status.
+/// Lets a request wait for another one that revokes its actor's permission through the same log, and returns its
+/// status.
 async fn status_after(
     server: &TestServer,
     log: i64,
@@ -273,7 +275,7 @@ async fn who_is_disabled_while_its_new_password_waits_keeps_the_old_one() {
         eve.put("/api/user/password", &form).await.status
     };
     let status = status_after(&server, 0, disable, change).await;
-    // A password is wrong at once if its check began after the end.
+    // The password is wrong immediately if its check began after the revocation.
     assert!([400, 401, 403].contains(&status), "{status}");
     server.admin().post(&format!("/api/admin/users/{id}/enable"), &json!({})).await.expect(200);
     server.client("eve", "secret").get("/api/user").await.expect(200);

@@ -98,7 +98,7 @@ async fn who_leaves_the_org_leaves_its_teams() {
     admin.delete(&format!("/api/admin/users/{deleted}")).await.expect(200);
     assert_eq!(members(&admin.get(&list).await.expect(200).body), [("admin", 4)]);
 
-    // Who comes back is in no team, and can be put into one again.
+    // A user who returns to the org is in no team, and can be added to one again.
     let member = json!({"loginOrEmail": "leaver", "role": "Viewer"});
     admin.post("/api/org/users", &member).await.expect(200);
     assert_eq!(members(&admin.get(&list).await.expect(200).body), [("admin", 4)]);
@@ -120,7 +120,7 @@ async fn who_is_no_member_of_the_org_counts_for_nothing_in_a_team_until_it_is() 
 
     admin.post(&list, &json!({"userId": id})).await.expect_message(200, "Member added to Team");
     admin.post(&list, &json!({"userId": id})).await.expect(400);
-    // The admin learns nothing of users elsewhere by counting through their ids.
+    // The admin cannot learn about users of other orgs by enumerating ids.
     let listed = admin.get(&list).await.expect(200).body;
     assert_eq!(listed.as_array().unwrap().len(), 2);
     let stranger = listed.as_array().unwrap().iter().find(|member| member["userId"] == id).unwrap();
@@ -129,7 +129,7 @@ async fn who_is_no_member_of_the_org_counts_for_nothing_in_a_team_until_it_is() 
     }
     guest.clone().in_org(1).get("/api/folders/ops").await.expect(401);
     assert_eq!(guest.get("/api/user/teams").await.expect(200).body, json!([]));
-    // A server admin gets into the org, and has no right there by the team either.
+    // A server admin can enter the org, but has no permission there through the team either.
     let rights = json!({"isGrafanaAdmin": true});
     admin.put(&format!("/api/admin/users/{id}/permissions"), &rights).await.expect(200);
     guest.clone().in_org(1).get("/api/folders/ops").await.expect(403);
@@ -145,7 +145,7 @@ async fn who_is_no_member_of_the_org_counts_for_nothing_in_a_team_until_it_is() 
     assert_eq!(folder["canEdit"], true);
     let listed = admin.get(&list).await.expect(200).body;
     assert_eq!(members(&listed), [("admin", 4), ("guest", 0)]);
-    // A member who leaves the org is out of the team, and a deleted user is not counted.
+    // A member who leaves the org leaves the team, and a deleted user is not counted.
     admin.delete(&format!("/api/org/users/{id}")).await.expect(200);
     admin.post(&list, &json!({"userId": id})).await.expect(200);
     admin.delete(&format!("/api/admin/users/{id}")).await.expect(200);
@@ -165,7 +165,7 @@ async fn belongs_to_one_org_and_is_for_admins() {
     other_admin.get(&team).await.expect(404);
     other_admin.delete(&team).await.expect(404);
     other_admin.get(&format!("{team}/members")).await.expect(404);
-    // Names are unique, and ids counted, in each org on its own.
+    // Names are unique, and ids are assigned, per org.
     assert_eq!(new_team(&other_admin, "Ops").await, team);
 
     for path in [&team, "/api/teams/search", "/api/users/1/teams", &format!("{team}/members")] {

@@ -1,4 +1,4 @@
-//! The rules of the code that no compiler checks.
+//! The code rules that the compiler does not check.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -85,7 +85,7 @@ const AREAS: &[&str] = &["kernel", "rights", "account", "content", "record", "so
 /// The crates that have areas.
 const CRATES_WITH_AREAS: &[&str] = &["domain/src", "app/src", "projections/src", "api/src"];
 
-/// The paths that a file names in this workspace, like `crate::kernel::error`, tests and comments left out.
+/// The paths that a file uses in this workspace, like `crate::kernel::error`, without tests and comments.
 fn named_paths(text: &str) -> Vec<String> {
     let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
     let code: String = code.lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
@@ -190,9 +190,9 @@ fn inner_layers_know_nothing_of_the_outer_world() {
     }
 }
 
-/// Where transactions of requests are begun, and ended.
+/// The files that begin and end transactions of requests.
 const TRANSACTIONS: &[&str] = &["projections/src/kernel/database.rs", "infra/src/pipeline.rs"];
-/// Where those of commands are, on a connection that is closed with the command.
+/// The same for commands, on a connection that is closed with the command.
 const TRANSACTIONS_OF_COMMANDS: &[&str] = &[
     "infra/src/import/write.rs",
     "infra/src/migrate.rs",
@@ -201,7 +201,7 @@ const TRANSACTIONS_OF_COMMANDS: &[&str] = &[
     "sources/src/postgres/query.rs",
 ];
 
-/// Whether a code begins transactions: by a method of the driver, or by a command at the beginning of a text or behind
+/// Whether code begins transactions: by a method of the driver, or by a command at the beginning of a text or after
 /// another one.
 fn begins_transactions(code: &str) -> bool {
     let by_method = [".transaction()", ".build_transaction()"].iter().any(|call| code.contains(call));
@@ -238,7 +238,7 @@ fn transactions_are_begun_only_where_they_are_ended() {
     }
 }
 
-/// The literal texts of a source, roughly: what stands between quotes, escaped ones apart.
+/// The string literals of a source, approximately: the text between quotes, except for escaped ones.
 fn literals(code: &str) -> impl Iterator<Item = &str> {
     code.split('"').skip(1).step_by(2)
 }
@@ -279,7 +279,7 @@ fn the_first_decision_tells_how_much_code_it_cost() {
         let count: usize = files
             .map(|(_, text)| text.split("\n#[cfg(test)]").next().unwrap().lines().filter(is_code).count())
             .sum();
-        // A tenth more or less is what it says.
+        // A deviation of up to a tenth is accepted.
         assert!(count.abs_diff(told) * 10 <= told, "{parts:?} have {count} lines, not {told}");
     }
 }

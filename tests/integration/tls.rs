@@ -1,4 +1,4 @@
-//! TLS to a PostgreSQL that somebody else runs: what `sslmode` asks for, whom it trusts, and what goes wrong.
+//! TLS to an external PostgreSQL: the requirements of `sslmode`, the trusted certificates, and the errors.
 
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
@@ -19,9 +19,9 @@ use tokio::time::{sleep, timeout};
 
 /// A PostgreSQL with TLS, for one test.
 pub(crate) struct TlsPostgres {
-    /// Where its certificates are.
+    /// The folder of its certificates.
     pub(crate) folder: PathBuf,
-    /// Where it listens on this machine.
+    /// Its port on this machine.
     pub(crate) port: u16,
     postmaster: Child,
 }
@@ -95,7 +95,7 @@ impl TlsPostgres {
         panic!("PostgreSQL with TLS was not ready in time");
     }
 
-    /// A URL with a query, in which `{}` stands for the folder of the certificates.
+    /// A URL with a query in which `{}` is replaced by the folder of the certificates.
     fn url(&self, host: &str, query: &str) -> String {
         let query = query.replace("{}", &self.folder.display().to_string());
         let database = if query.contains("dbname=") { "" } else { "kymograph" };
@@ -118,7 +118,7 @@ impl TlsPostgres {
         database.map(|database| database.server()).map_err(|error| error.to_string())
     }
 
-    /// Whether a connection is encrypted, or why there is none.
+    /// Whether a connection is encrypted, or the error of connecting.
     async fn try_url(&self, host: &str, query: &str) -> Result<bool, String> {
         is_encrypted(&self.server(host, query).await?).await
     }
@@ -126,7 +126,7 @@ impl TlsPostgres {
 
 impl Drop for TlsPostgres {
     fn drop(&mut self) {
-        // What it still writes after this is nobody's.
+        // Its last writes do not matter.
         let _ = self.postmaster.kill();
         let _ = self.postmaster.wait();
         let _ = std::fs::remove_dir_all(&self.folder);
@@ -142,7 +142,7 @@ async fn is_encrypted(server: &DatabaseServer) -> Result<bool, String> {
     Ok(row.get(0))
 }
 
-/// Who runs PostgreSQL, which refuses to run as root.
+/// The user that runs PostgreSQL, which refuses to run as root.
 struct Account(Option<(u32, u32)>);
 
 impl Account {
@@ -178,7 +178,7 @@ impl Account {
     }
 }
 
-/// Two authorities, a server for `localhost`, a client called `robot`, and a server that signed itself.
+/// Two certificate authorities, a server for `localhost`, a client called `robot`, and a self-signed server.
 fn write_certificates(folder: &Path) {
     let (root, issuer) = authority("the root");
     let (other, other_issuer) = authority("another root");
@@ -209,7 +209,7 @@ fn authority(name: &str) -> (String, Issuer<'static, KeyPair>) {
 }
 
 pub(crate) const ANN: &str = "ann:secret@localhost";
-/// The server by an address that its certificate does not have.
+/// The server by an address that is not in its certificate.
 const ANN_BY_ADDRESS: &str = "ann:secret@127.0.0.1";
 const ROBOT: &str = "robot@localhost";
 const ROOT: &str = "sslrootcert={}/root.pem";
@@ -228,7 +228,7 @@ async fn each_mode_trusts_as_libpq_does() {
         (ANN_BY_ADDRESS, "sslmode=verify-ca&sslrootcert={}/root.pem", true),
         (ANN, "sslmode=verify-full&sslrootcert={}/root.pem", true),
         (ANN, "sslmode=verify-full&channel_binding=require&sslrootcert={}/root.pem", true),
-        // A certificate that is named itself is trusted, as one that signed itself has to be.
+        // A certificate configured directly is trusted, as a self-signed one requires.
         (ANN, "sslmode=verify-full&sslrootcert={}/server.pem", true),
         (ROBOT, "sslmode=verify-full&sslrootcert={}/root.pem&sslcert={}/robot.pem&sslkey={}/robot.key", true),
     ];
@@ -292,7 +292,7 @@ async fn the_whole_server_works_over_tls() {
         let server = TestServer::on_database(TestDatabase { config }, &[]).await;
         let login = json!({"user": "admin", "password": "admin"});
         server.anonymous().post("/login", &login).await.expect(200);
-        // One that is far larger than what TLS sends at once.
+        // A document that is far larger than a TLS record.
         let text = "x".repeat(1 << 20);
         let dashboard = json!({"dashboard": {"title": "Big", "uid": "big", "text": text}, "overwrite": true});
         server.admin().post("/api/dashboards/db", &dashboard).await.expect(200);
@@ -342,7 +342,7 @@ async fn the_program_says_at_the_start_what_is_wrong() {
         let (is_done, stderr) = run(query);
         assert!(!is_done && stderr.contains(reason), "{stderr}");
     }
-    // The same server, once it has no TLS.
+    // The same server, with TLS disabled.
     let (client, connection) = postgres.server(ANN, "").await.unwrap().connect().await.unwrap();
     let connection = tokio::spawn(connection);
     client.batch_execute("ALTER SYSTEM SET ssl = off").await.unwrap();

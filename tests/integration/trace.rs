@@ -1,4 +1,4 @@
-//! Traces of requests, as a collector gets them.
+//! Traces of requests, as received by a collector.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -16,7 +16,7 @@ use prost::Message;
 use serde_json::json;
 use tokio::net::TcpListener;
 
-/// What a collector has got.
+/// The spans that a collector received.
 #[derive(Clone, Default)]
 struct Collected(Arc<Mutex<Vec<Span>>>);
 
@@ -32,7 +32,7 @@ impl Collected {
     }
 }
 
-/// A collector, which takes traces over HTTP.
+/// A collector that receives traces over HTTP.
 async fn collect() -> (SocketAddr, Collected) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, collected) = (listener.local_addr().unwrap(), Collected::default());
@@ -50,7 +50,7 @@ fn hex(id: &[u8]) -> String {
     id.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
-/// The only span of a name.
+/// The only span with this name.
 fn find<'a>(spans: &'a [Span], name: &str) -> &'a Span {
     let found: Vec<_> = spans.iter().filter(|span| span.name == name).collect();
     let names: Vec<_> = spans.iter().map(|span| &span.name).collect();
@@ -75,7 +75,7 @@ async fn traces_arrive_and_continue_those_of_clients() {
     let own = read.headers["traceresponse"].to_str().unwrap().split('-').nth(1).unwrap().to_owned();
     let unsampled = admin.clone().with_header("traceparent", &format!("00-{}-{CLIENT}-00", "1".repeat(32)));
     unsampled.get("/api/search").await.expect(200);
-    // What was not sent yet is sent before the server ends.
+    // Remaining spans are exported before the server ends.
     assert!(server.stop().await);
 
     let spans = collected.of(TRACE);
@@ -110,7 +110,7 @@ async fn a_collector_that_is_not_there_disturbs_nobody() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_traced_unless_a_collector_is_named() {
-    // Where exporters send to by themselves. Somebody else may listen there, who is not asked then.
+    // The default address of exporters. Another program may listen there; then this is not checked.
     let default = TcpListener::bind("127.0.0.1:4318").await;
     let mut server = ServerProcess::start_with("trace-off", &[]).await;
     let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -118,7 +118,7 @@ async fn nothing_is_traced_unless_a_collector_is_named() {
         let answer = client.get("/api/search").await.expect(200);
         assert!(!answer.headers.contains_key("traceresponse"), "{:?}", answer.headers);
     }
-    // What had been gathered would be sent at the end.
+    // Collected spans would be exported at the end.
     assert!(server.stop().await);
     if let Ok(listener) = default {
         let connected = tokio::time::timeout(Duration::from_millis(100), listener.accept()).await;

@@ -158,14 +158,14 @@ async fn another_folder_with_the_uid_of_a_deleted_one_opens_nothing() {
         edith.post("/api/dashboards/db", &save).await.expect(403);
         admin.get(&format!("{path}?at={position}")).await.expect(200);
         admin.delete(&format!("{path}/trash")).await.expect(200);
-        // Also what is in the log only is not opened by a new one with its uid.
+        // A version that is only in the log does not become readable through a new dashboard with its uid, either.
         edith.get(&format!("{path}?at={position}")).await.expect(403);
         edith.post("/api/dashboards/db", &save).await.expect(200);
         edith.get(&format!("{path}?at={position}")).await.expect(403);
     }
     edith.get(&format!("/api/dashboards/uid/granted?at={position}")).await.expect(200);
     edith.get(&format!("/api/folders/secret?at={position}")).await.expect(403);
-    // The new folder is a place like any other, which nothing comes into unless somebody names it.
+    // The new folder is independent of the old one: nothing is restored into it unless it is named explicitly.
     let there = json!({"folderUid": "secret"});
     restore(&admin, "granted", json!({})).await.expect_message(400, "folder not found");
     admin.post("/api/folders/secret/permissions", &json!({"items": []})).await.expect(200);
@@ -173,7 +173,7 @@ async fn another_folder_with_the_uid_of_a_deleted_one_opens_nothing() {
     admin.post("/api/folders/secret/permissions", &list).await.expect(200);
     restore(&edith, "granted", json!({})).await.expect_message(400, "folder not found");
     restore(&edith, "granted", there).await.expect(200);
-    // What goes back to the folder that it was in needs no rights on that.
+    // Restoring a dashboard to the folder it was in requires no permission on that.
     admin.post("/api/folders/secret/permissions", &json!({"items": []})).await.expect(200);
     edith.delete("/api/dashboards/uid/granted").await.expect(200);
     restore(&edith, "granted", json!({})).await.expect(200);

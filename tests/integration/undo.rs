@@ -1,4 +1,4 @@
-//! Undoing all that one request did, through HTTP: what is said before, what comes back, and what is in the way.
+//! Undoing all changes of one request, through HTTP: the preview, the restored objects, and the obstacles.
 
 use kymograph_server::verify::verify_database;
 use kymograph_tests::{Answer, Client, TestServer};
@@ -42,7 +42,7 @@ async fn unharmed(server: &TestServer) {
     assert_eq!(verify_database(&server.database.config).await.unwrap().faults, Vec::<String>::new());
 }
 
-/// Folders `net` with `lan` in it and `web` in the folder `ops`, with dashboards, of which one is in the trash.
+/// Folders `net` with `lan` in it and `web` in the folder `ops`, with dashboards, one of which is in the trash.
 async fn make_tree(admin: &Client) {
     for (uid, parent) in [("ops", ""), ("net", "ops"), ("lan", "net"), ("web", "ops"), ("other", "")] {
         create_folder(admin, uid, parent).await;
@@ -106,8 +106,8 @@ async fn a_deleted_folder_comes_back_with_all_that_was_in_it_and_its_permissions
         let read = admin.get(&format!("/api/dashboards/uid/{uid}")).await.expect(200).body;
         assert_eq!(read["meta"]["folderUid"], folder);
     }
-    // Dashboards that were in the trash before stay there, members who left have nothing, and those who came back none of their
-    // old rights.
+    // Dashboards that were in the trash before stay there, former members get nothing, and returning members none of
+    // their old permissions.
     admin.get("/api/dashboards/uid/t").await.expect(404);
     vic.get("/api/dashboards/uid/c").await.expect(200);
     back.get("/api/folders/ops").await.expect(403);
@@ -116,7 +116,7 @@ async fn a_deleted_folder_comes_back_with_all_that_was_in_it_and_its_permissions
         items.map(|item| item["userId"].as_i64().unwrap()).collect()
     };
     assert_eq!(own(&admin.get("/api/folders/ops/permissions").await.expect(200).body), [vic_id]);
-    // One request is one unit of work, and is undone like any other.
+    // One request is one unit of work, and can be undone like any other.
     let sql = "SELECT count(DISTINCT xmin::text) FROM events WHERE correlation_id =
         (SELECT correlation_id FROM events WHERE type = 'dashboard.restored' LIMIT 1)";
     assert_eq!(server.database.scalar::<i64>(sql).await, 1);
@@ -140,7 +140,7 @@ async fn what_held_by_default_holds_again() {
     assert_eq!(steps(&preview(&admin, closing).await)[0].split(' ').next(), Some("revert"));
     undo(&admin, closing).await.expect(200);
     vic.get("/api/folders/ops").await.expect(200);
-    // The creator still is the creator, also after the folder was deleted and came back by somebody else.
+    // The creator is still the creator, also after the folder was deleted and restored by another user.
     eve.get("/api/folders/ops/permissions").await.expect(200);
     eve.delete("/api/folders/ops").await.expect(200);
     let deletion = entry(&admin, "folder.deleted").await;
@@ -176,7 +176,7 @@ async fn later_changes_are_named_and_what_was_seen_can_be_insisted_on() {
     let seen = preview(&admin, second).await["seen"].clone();
     admin.post(&path, &json!({"seen": seen})).await.expect(200);
     assert_eq!(admin.get("/api/dashboards/uid/cpu").await.expect(200).body["dashboard"]["n"], 1);
-    // Nothing is left to undo.
+    // Nothing remains to be undone.
     let again = undo(&admin, second).await.expect(200).body;
     assert_eq!(again, json!({"message": "Undone: 1 object changed", "changed": 1}));
 }
@@ -191,13 +191,13 @@ async fn what_a_client_calls_one_undertaking_is_undone_together() {
     save(&apply, "one", "new", 1).await;
     save(&admin, "between", "", 1).await;
     save(&apply, "two", "new", 1).await;
-    // Nobody else's changes belong to it, whatever they are called.
+    // Changes by other users do not belong to it, even with the same correlation id.
     save(&ann.clone().with_header("X-Correlation-Id", "apply-7"), "three", "", 1).await;
     let last = admin.get("/api/audit/events?targetType=dashboard&targetUid=two").await.expect(200).body;
     let last = last["events"][0]["id"].as_i64().unwrap();
     let plan = preview(&admin, last).await;
     assert_eq!(steps(&plan), ["end dashboard two", "end dashboard one", "end folder new"]);
-    // Content that others put into the folder is not deleted with it.
+    // Content that others added to the folder is not deleted with it.
     save(&ann, "anns", "new", 1).await;
     let plan = preview(&admin, last).await;
     assert_eq!((&plan["refused"], &steps(&plan)[2]), (&json!(true), &"refused folder new".to_owned()));
@@ -239,7 +239,7 @@ async fn who_was_removed_comes_back_with_teams_and_permissions() {
     let listed = admin.get("/api/folders/ops/permissions").await.expect(200).body;
     assert!(listed.as_array().unwrap().iter().any(|item| item["teamId"] == team), "{listed}");
 
-    // A deleted user does not come back, and a team gets no member from outside the org.
+    // A deleted user is not restored, and a team gets no member from outside the org.
     admin.delete(&format!("/api/admin/users/{ann_id}")).await.expect(200);
     let plan = preview(&admin, entry(&admin, "membership.removed").await).await;
     assert!(steps(&plan).contains(&format!("impossible membership {ann_id}")), "{plan}");
@@ -332,11 +332,11 @@ async fn what_was_in_a_closed_folder_does_not_come_into_another_with_its_uid() {
     for path in ["/api/dashboards/uid/lost", "/api/folders/inner"] {
         admin.post(&format!("{path}/history/restore"), &first).await.expect_message(400, gone);
     }
-    // It comes back to where it is.
+    // It is restored to its current place.
     admin.post("/api/dashboards/uid/moved/history/restore", &first).await.expect(200);
     assert_eq!(edith.get("/api/search?folderUIDs=closed").await.expect(200).body, json!([]));
 
-    // Its own folder is there as soon as the other one makes room.
+    // Its own folder can be restored once the other one is deleted.
     edith.delete("/api/folders/closed").await.expect(200);
     undo(&admin, deletion).await.expect(200);
     admin.get("/api/dashboards/uid/lost").await.expect(200);
@@ -366,7 +366,7 @@ async fn who_may_not_do_it_by_hand_may_not_undo_it() {
     admin.get(&path).await.expect(200);
     admin.post(&path, &json!({})).await.expect(200);
     ann.get("/api/user").await.expect(200);
-    // Another org's entries are its own.
+    // An entry of another org cannot be found.
     let other = server.new_org("Other").await;
     let (olga, _) = server.new_member(other, "olga", "Admin").await;
     undo(&olga, created + 1000).await.expect(404);
@@ -418,14 +418,14 @@ async fn a_later_change_under_the_same_ids_is_told() {
     let head = server.database.scalar::<i64>("SELECT pos FROM heads WHERE org_id = 1").await;
     save(&client, "cpu", "ops", 1).await;
     save(&client, "cpu", "ops", 2).await;
-    // As if much had happened in between.
+    // As if many events lay between them.
     let apart = format!("UPDATE events SET pos = pos + 6000 WHERE org_id = 1 AND pos = {}", head + 2);
     server.database.connect().await.batch_execute(&apart).await.unwrap();
     let plan = admin.get(&format!("/api/audit/events/{}/undo", head + 1)).await.expect(200).body;
     assert_eq!((&plan["count"], &plan["steps"][0]["laterCount"]), (&json!(1), &json!(1)), "{plan}");
 }
 
-/// The answers of PostgreSQL to so many statements do not fit into the buffers of a socket.
+/// The responses of PostgreSQL to this many statements do not fit into the buffers of a socket.
 #[tokio::test]
 async fn a_large_folder_is_deleted_and_comes_back() {
     const COUNT: i64 = 2000;

@@ -1,4 +1,4 @@
-//! Undoing and restoring give nobody more than there was: not what was closed, and not what was lost since.
+//! Undoing and restoring grant no more than before: neither access to closed objects, nor permissions lost since.
 
 use kymograph_server::verify::verify_database;
 use kymograph_tests::{Answer, Client, TestServer};
@@ -119,7 +119,7 @@ async fn a_team_comes_back_without_those_who_have_left() {
     undo(&admin, deletion).await.expect(200);
     assert_eq!(logins().await, ["admin", "ann"]);
 
-    // Its history, too, knows whose membership it was.
+    // Its history also knows whose membership it was.
     admin.post(&members, &json!({"userId": vic})).await.expect(200);
     let version =
         admin.get(&format!("/api/teams/{team}/history")).await.expect(200).body["entries"][0]["version"]
@@ -157,7 +157,7 @@ async fn nothing_is_restored_into_another_one_with_its_uid() {
     admin.delete("/api/folders/f").await.expect(200);
     restore("/api/folders/f").await.expect(200);
     eve.get("/api/folders/f").await.expect(403);
-    // One that came back is the same one.
+    // A restored object is the same one.
     restore("/api/folders/f").await.expect(200);
     unharmed(&server).await;
 }

@@ -99,7 +99,7 @@ async fn a_change_of_who_is_not_there_fails_as_clients_expect() {
         let change = admin.put(&format!("{path}/permissions"), &json!({"isGrafanaAdmin": true})).await;
         change.expect_message(500, "Failed to update user permissions");
     }
-    // A service account has no account of a person.
+    // A service account cannot use the routes of personal accounts.
     let account = json!({"name": "ci", "role": "Admin"});
     let account = admin.post("/api/serviceaccounts", &account).await.expect(201).body["id"].clone();
     let path = format!("/api/serviceaccounts/{account}/tokens");
@@ -159,7 +159,7 @@ async fn work_in_one_of_their_orgs() {
     assert_eq!(admin.get("/api/org").await.expect(200).body["name"], "Acme");
     assert_eq!(admin.get("/api/user").await.expect(200).body["orgId"], acme);
     assert_eq!(admin.get("/api/org?orgId=1").await.expect(200).body["name"], "Main Org.");
-    // Without moving there: the query says it before the header does.
+    // Without switching the org: the query has precedence over the header.
     for path in ["/api/org?targetOrgId=1", "/api/org?a=b&targetOrgId=1"] {
         let client = admin.clone().in_org(acme);
         assert_eq!(client.get(path).await.expect(200).body["name"], "Main Org.");

@@ -1,4 +1,4 @@
-//! Logins and e-mail addresses are one namespace, folded in one way.
+//! Logins and e-mail addresses share one namespace, with one case folding.
 
 use kymograph_app::account::password::PasswordHasher;
 use kymograph_infra::migrate::migrate;
@@ -26,7 +26,7 @@ async fn nobody_gets_a_name_of_another_user() {
         eve.put("/api/user", &own).await.expect_message(400, refused);
         admin.put(&path, &own).await.expect_message(400, refused);
     }
-    // The other way round: the address becomes another's login or address.
+    // The other way round: the address becomes the login or address of another user.
     for taken in ["vic", " Vic ", "vic@corp.test", "Vic@Corp.test"] {
         for change in [json!({"email": taken}), json!({"login": taken, "email": taken})] {
             eve.put("/api/user", &change).await.expect(409);
@@ -65,12 +65,12 @@ async fn a_race_for_a_name_has_one_winner() {
             admin.post("/api/admin/users", &user),
             admin.put(&path, &edit),
         );
-        // Eve may win twice: both are her own name.
+        // Eve may win twice: both are her own names.
         let winners = [other.status, created.status, one.status.min(edited.status)];
         assert_eq!(winners.iter().filter(|status| **status == 200).count(), 1, "{winners:?}");
         for (client, login) in [(&eve, "eve"), (&bob, "bob")] {
             let back = json!({"login": login, "email": format!("{login}@corp.test")});
-            // Whoever won is found by the new login only.
+            // A winner is found only by the new login.
             let client = if client.get("/api/user").await.status == 200 {
                 client.clone()
             } else {
@@ -134,14 +134,14 @@ async fn a_claimed_address_gives_nobody_rights() {
     let members = json!({"members": ["vic@corp.test"], "admins": []});
     server.admin().put(&format!("/api/teams/{team}/members"), &members).await.expect(404);
 
-    // A login that was chosen invites nobody: who is meant may have no account yet.
+    // A login chosen by the user cannot be invited: the intended person may have no account yet.
     eve.put("/api/user", &json!({"login": "victor"})).await.expect(200);
     let chosen = "The user chose this login: add it to the organization instead of inviting it";
     let invited = json!({"loginOrEmail": "victor", "role": "Admin"});
     admin.post("/api/org/invites", &invited).await.expect_message(400, chosen);
     server.client("victor", "secret").put("/api/user", &json!({"login": "eve"})).await.expect(200);
 
-    // The login means who has it, and an admin of the server vouches for an address.
+    // A login refers to its user, and a server admin vouches for an address.
     admin.post("/api/org/users", &json!({"loginOrEmail": "eve", "role": "Viewer"})).await.expect(200);
     admin.delete(&format!("/api/orgs/{acme}/users/{id}")).await.expect(200);
     let vouched = json!({"email": "eve@new.test"});
@@ -158,7 +158,7 @@ async fn a_login_that_is_the_address_follows_it() {
     ann.put("/api/user", &json!({"email": "ann@new.test"})).await.expect(200);
     let user = server.client("ann@new.test", "secret").get("/api/user").await.expect(200).body;
     assert_eq!((&user["login"], &user["email"]), (&json!("ann@new.test"), &json!("ann@new.test")));
-    // The credential that was remembered ends with the name.
+    // The cached credential ends with the name.
     ann.get("/api/user").await.expect(401);
 }
 
@@ -214,7 +214,7 @@ async fn hidden_characters_are_refused_in_names() {
     admin.post("/api/teams", &shown).await.expect(200);
 }
 
-/// Takes the database back to the version before `user_names`.
+/// Reverts the database to the version before `user_names`.
 const BEFORE_NAMES: &str = "
     DROP TABLE jobs, playlists, data_sources, annotations, annotation_terms, annotation_tag_counts, title_words;
     DROP INDEX service_accounts_org_id_uid_idx, events_by_correlation, dashboards_by_title, dashboards_by_folder,
@@ -250,7 +250,7 @@ async fn users_from_before_the_namespace_get_their_names() {
     let (admin, secret) = (hasher.hash("admin", "").await.unwrap(), hasher.hash("secret", "").await.unwrap());
     let before = BEFORE_NAMES.replace("{admin}", &admin).replace("{secret}", &secret);
     client.batch_execute(&before).await.unwrap();
-    // Bob has the address of ann as his login, as was possible then.
+    // Bob has the address of ann as his login, which was possible then.
     let legacy = format!("UPDATE users SET login = 'ann@corp.test' WHERE id = {bob_id}");
     client.batch_execute(&legacy).await.unwrap();
     migrate(&server.database.config, &master_keys()).await.unwrap();

@@ -1,4 +1,4 @@
-//! `kymograph verify` finds damage of every kind.
+//! `kymograph verify` finds damage in every table.
 
 use kymograph_server::verify::verify_database;
 use kymograph_tests::TestServer;
@@ -7,7 +7,7 @@ use tokio_postgres::Client;
 
 use crate::route_examples::Objects;
 
-/// Damage to one row of each table, as somebody with access to the database could do it.
+/// Damage to one row of each table, as someone with access to the database could cause.
 const DAMAGES: &[(&str, &str)] = &[
     (
         "events",
@@ -84,14 +84,14 @@ const DAMAGES: &[(&str, &str)] = &[
     ("invites", "UPDATE invites SET role = 'Admin'"),
 ];
 
-/// Damages a table, of which a copy is kept.
+/// Damages a table, after copying it.
 pub(crate) async fn damage_table(client: &Client, table: &str, damage: &str) {
     client.batch_execute("CREATE SCHEMA backup").await.unwrap();
     client.batch_execute(&format!("CREATE TABLE backup.copy AS TABLE {table}")).await.unwrap();
     assert!(client.execute(damage, &[]).await.unwrap() > 0, "{damage} damaged nothing");
 }
 
-/// Makes a table again what it was before it was damaged.
+/// Restores a table to its state before the damage.
 pub(crate) async fn restore_table(client: &mut Client, table: &str) {
     let columns = "SELECT string_agg(attname, ', ') FROM pg_attribute
         WHERE attrelid = $1::text::regclass AND attnum > 0 AND attgenerated = '' AND NOT attisdropped";
@@ -103,7 +103,7 @@ pub(crate) async fn restore_table(client: &mut Client, table: &str) {
     transaction.commit().await.unwrap();
 }
 
-/// Tables of which nothing in the log says what should be in them.
+/// Tables whose content cannot be derived from the log.
 const WITHOUT_TRUTH: &[&str] = &["login_attempts", "schema_migrations", "sent_mails"];
 
 #[tokio::test]
@@ -128,7 +128,7 @@ async fn finds_damage_in_every_table() {
     let mut client = server.database.connect().await;
     for (table, damage) in DAMAGES {
         damage_table(&client, table, damage).await;
-        // A log that cannot be projected ends the verification with an error, which is a finding too.
+        // A log that cannot be projected ends the verification with an error, which counts as found.
         let found = verify_database(config).await.map_or(1, |report| report.fault_count);
         assert!(found > 0, "not found: {damage}");
         restore_table(&mut client, table).await;

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 const LEVELS: [i64; 3] = [1, 2, 4];
 const TEAMS: usize = 3;
 const STEPS: usize = 70;
-/// More dashboards than are looked at one by one. Their titles come last.
+/// More dashboards than are examined one by one. Their titles come last.
 const FILLERS: i64 = 5_010;
 
-/// Numbers that are as good as random, and the same in each run.
+/// Pseudorandom numbers, the same in each run.
 struct Dice(u64);
 
 impl Dice {
@@ -41,9 +41,9 @@ type List = BTreeMap<Grantee, i64>;
 /// A folder or dashboard.
 #[derive(Clone, Debug)]
 struct Node {
-    /// The folder it is in, empty at the root.
+    /// Its folder, empty at the root.
     place: String,
-    /// Which member created it.
+    /// The member who created it.
     creator: Option<usize>,
     list: Option<List>,
 }
@@ -86,7 +86,7 @@ impl World {
         world
     }
 
-    /// A folder that all may see, with so many dashboards that nobody sees few.
+    /// A folder visible to all, with so many dashboards that every member sees many.
     async fn fill(&mut self, server: &TestServer) {
         self.admin.post("/api/folders", &json!({"uid": "fillers", "title": "fillers"})).await.expect(200);
         let list = (0..self.members.len()).map(|member| (Grantee::Member(member), 4)).collect();
@@ -111,7 +111,7 @@ impl World {
         self.admin.post(&format!("{path}/permissions"), &json!({"items": items})).await.expect(200);
     }
 
-    /// The level of a member on a folder or dashboard: the most that any of the nodes around it grants.
+    /// The level of a member on a folder or dashboard: the maximum of its own and those of its parent folders.
     fn level(&self, member: usize, node: &Node) -> i64 {
         let own = self.own_level(member, node);
         self.folders.get(&node.place).map_or(own, |folder| own.max(self.level(member, folder)))
@@ -137,13 +137,13 @@ impl World {
         list.iter().filter(|(grantee, _)| counts(grantee)).map(|(_, level)| *level).max().unwrap_or(0)
     }
 
-    /// The uids of those that a member may use so much, which are their titles, too.
+    /// The uids, which are also the titles, of the nodes on which a member has at least this level.
     fn visible<'a>(&self, member: usize, level: i64, nodes: &'a BTreeMap<String, Node>) -> Vec<&'a str> {
         let is_visible = |node: &Node| self.level(member, node) >= level;
         nodes.iter().filter(|(_, node)| is_visible(node)).map(|(uid, _)| uid.as_str()).collect()
     }
 
-    /// One change, as the admin mostly makes it.
+    /// Makes one change, mostly as the admin.
     async fn change(&mut self, dice: &mut Dice) -> String {
         match dice.below(15) {
             0..5 => self.change_folder(dice).await,
@@ -212,7 +212,7 @@ impl World {
         let (client, creator) = if is_new { self.creator(dice, &place) } else { (self.admin.clone(), None) };
         let saved = client.post("/api/dashboards/db", &save).await;
         if saved.status != 200 {
-            // Dashboards in the trash are somebody else's.
+            // A dashboard in the trash may belong to another user.
             saved.expect(403);
             return format!("not save {uid}");
         }
@@ -243,7 +243,7 @@ impl World {
         let path = format!("/api/org/users/{}", self.members[member].id);
         self.admin.patch(&path, &json!({"role": role})).await.expect(200);
         self.members[member].role = role;
-        // Another server is told of a changed role.
+        // The other server is notified of a changed role.
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
         format!("{member} becomes {role}")
     }
@@ -294,7 +294,7 @@ impl World {
         inside.iter().for_each(|inner| self.forget(inner));
     }
 
-    /// Compares what a member finds with what it may see.
+    /// Compares the results of a member's queries with the expected ones.
     async fn check(&self, number: usize, dice: &mut Dice, after: &str) {
         for (at, client) in
             [("here", &self.members[number].client), ("there", &self.members[number].elsewhere)]
@@ -368,7 +368,7 @@ impl World {
         self.check_pages(client, limit, [&all, &dashboards], context).await;
     }
 
-    /// Reads pages one after the other and again, of which each begins where an earlier one ended.
+    /// Reads pages in sequence and one again, each of which begins where an earlier one ended.
     async fn check_pages(&self, client: &Client, limit: usize, lists: [&[&str]; 2], context: &str) {
         for page in [2, 3, 4, 3] {
             for (kind, list) in ["", "&type=dash-db"].into_iter().zip(lists) {

@@ -1,12 +1,12 @@
-//! Work that a client sizes: large documents, compared, filled in and saved. What is bounded is counted in bytes, never in
-//! time; only that other requests are answered meanwhile is a matter of time.
+//! Work whose size a client determines: large documents, compared, filled in and saved. Limits are counted in bytes,
+//! never in time; only the responsiveness of other requests is measured in time.
 
 use std::time::{Duration, Instant};
 
 use kymograph_tests::{Answer, Client, TestServer};
 use serde_json::{Value, json};
 
-/// How long an answer may be whose changes may have 128 KiB: words and the rest of the entry come on top.
+/// The maximum length of a response whose changes may have 128 KiB: summaries and the rest of the entry are added.
 const LISTED: usize = 512 * 1024;
 const MIB: usize = 1024 * 1024;
 
@@ -58,7 +58,7 @@ async fn others_are_answered_while_large_versions_are_compared() {
         assert_eq!(comparison.await.unwrap(), 200);
     }
     let compared = admin.get(&format!("{path}/diff")).await.expect(200).body;
-    // More changed than is listed, and more than is told in words.
+    // More changes than are listed, and more than the summary describes.
     assert_eq!(compared["changes"].as_array().unwrap().len(), 10_000);
     assert_eq!(compared["truncated"], true);
     let text = compared["summary"]["text"].as_str().unwrap();
@@ -111,7 +111,7 @@ async fn small_histories_do_not_wait_for_the_large_ones_of_other_orgs() {
     }
 }
 
-/// Between the pieces of long histories others have their turns, for large documents, too.
+/// Other orgs get their turns between the parts of long histories, for large documents, too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn large_documents_do_not_wait_for_the_long_histories_of_other_orgs() {
     let server = TestServer::start().await;
@@ -182,7 +182,7 @@ async fn a_long_name_over_many_changes_makes_no_long_answer() {
 async fn a_comparison_that_is_too_long_ends_early_or_is_refused() {
     let server = TestServer::start().await;
     let admin = server.admin();
-    // Each value is short in the document and has a long line in HTML.
+    // Each value is short in the document, but a long line in HTML.
     for value in ["a", "b"] {
         let list: Vec<_> = (0..60_000).map(|_| value).collect();
         save(&admin, &json!({"uid": "lines", "title": "lines", "list": list})).await.expect(200);
@@ -230,7 +230,7 @@ async fn a_page_with_changes_is_shorter_where_documents_are_large() {
     assert_eq!((messages.len(), next), (1, json!(2)));
     let (messages, next, _) = page("").await;
     assert_eq!((messages.len(), next), (4, Value::Null));
-    // An audit page is as long as ever, and says which changes it would take too much to read.
+    // An audit page has its usual length, and marks the changes that are too expensive to read.
     let audit =
         admin.get("/api/audit/events?targetType=dashboard&targetUid=large&changes=true").await.expect(200);
     assert!(audit.text.len() < LISTED, "{}", audit.text.len());
@@ -250,7 +250,7 @@ async fn a_page_of_versions_is_shorter_where_messages_are_long() {
     for value in 0..4 {
         save(&admin, &json!({"uid": "told", "title": "told", "value": value})).await.expect(200);
     }
-    // As if each message were many.
+    // As if each message were much longer.
     let database = server.database.connect().await;
     database.execute("UPDATE dashboard_versions SET message = repeat('m', 2097152)", &[]).await.unwrap();
     let page = async |query: &str| {
@@ -267,7 +267,7 @@ async fn a_page_of_versions_is_shorter_where_messages_are_long() {
     assert_eq!(page("start=4").await, (vec![], String::new()));
 }
 
-/// An import whose document has one text, which names an input so many times.
+/// An import whose document has one text, which references an input this many times.
 fn import(copies: usize, value: usize) -> Value {
     json!({
         "dashboard": {
@@ -298,7 +298,7 @@ async fn what_is_filled_in_is_no_longer_than_a_body() {
     assert_eq!(fits.text.len(), MAX);
     admin.post("/api/dashboards/interpolate", &import(2, half + 1)).await.expect(413);
     admin.post("/api/dashboards/import", &import(2, half)).await.expect(200);
-    // Numbers can be longer as they are stored.
+    // Numbers can be longer when stored.
     let numbers =
         |count: usize| format!("{{\"dashboard\":{{\"title\":\"n\",\"n\":[{}0]}}}}", "1e15,".repeat(count));
     for (count, status) in [(10, 200), (10_000, 413)] {
@@ -339,7 +339,7 @@ async fn tags_and_values_are_counted() {
     save(&admin, &tagged(vec!["a\0".into()])).await.expect_message(400, message);
     save(&admin, &tagged(vec!["é".repeat(100)])).await.expect(200);
     save(&admin, &tagged(distinct(100))).await.expect(200);
-    // One that is there many times counts once.
+    // A tag that occurs repeatedly counts once.
     save(&admin, &tagged(vec!["same".into(); 1000])).await.expect(200);
     let tags = admin.get("/api/dashboards/tags").await.expect(200).body;
     assert_eq!(tags, json!([{"term": "same", "count": 1}]));
@@ -359,7 +359,7 @@ async fn what_many_events_led_to_is_not_told() {
     for number in 0..3 {
         admin.put(&path, &json!({"name": format!("Ops {number}")})).await.expect(200);
     }
-    // As if it had been renamed all the time.
+    // As if it had been renamed many times.
     let database = server.database.connect().await;
     let shift = "UPDATE events SET version = version + 10000 WHERE stream_id = $1 AND version > 1";
     database.execute(shift, &[&format!("team-{team}")]).await.unwrap();

@@ -1,4 +1,4 @@
-//! An HTTP client that reads as a sentence: `client.get("/api/org").await.expect(200)`.
+//! An HTTP client with readable calls: `client.get("/api/org").await.expect(200)`.
 
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
@@ -15,7 +15,7 @@ pub struct Client {
     headers: Vec<(String, String)>,
 }
 
-/// What the server answered.
+/// The response of the server.
 #[derive(Debug)]
 pub struct Answer {
     /// The request, for messages.
@@ -58,7 +58,7 @@ impl Client {
         self.with_header("X-Grafana-Org-Id", &org.to_string())
     }
 
-    /// A request to be completed.
+    /// A request builder.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let mut request = self.http.request(method, format!("{}{path}", self.url));
         if let Some((login, password)) = &self.basic {
@@ -70,7 +70,7 @@ impl Client {
         request
     }
 
-    /// Sends a request and reads the answer.
+    /// Sends a request and reads the response.
     pub async fn send(&self, request: RequestBuilder) -> Answer {
         let request = request.build().unwrap();
         let described = format!("{} {}", request.method(), request.url());
@@ -121,7 +121,7 @@ impl Client {
 }
 
 impl Answer {
-    /// The answer, if it has this status; a failed test if not.
+    /// Returns the response if it has this status; otherwise the test fails.
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {
         let name = StatusCode::from_u16(status).unwrap();
@@ -129,7 +129,7 @@ impl Answer {
         self
     }
 
-    /// The same, and the message of its body.
+    /// The same, also checking the message of the body.
     #[track_caller]
     pub fn expect_message(self, status: u16, message: &str) -> Self {
         let answer = self.expect(status);

@@ -1,4 +1,4 @@
-//! A clock that tests can put forward.
+//! A clock that tests can advance.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -6,14 +6,14 @@ use kymograph_app::kernel::clock::Clock;
 use kymograph_domain::Timestamp;
 use kymograph_infra::clock::SystemClock;
 
-/// The time of the system, and what it was put forward by.
+/// The system time plus an offset.
 #[derive(Default)]
 pub struct TestClock {
     ahead_seconds: AtomicI64,
 }
 
 impl TestClock {
-    /// Puts the clock forward.
+    /// Advances the clock.
     pub fn advance(&self, seconds: i64) {
         self.ahead_seconds.fetch_add(seconds, Ordering::SeqCst);
     }

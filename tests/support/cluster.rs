@@ -1,4 +1,4 @@
-//! One private PostgreSQL for the whole run, and a database of its own for each test.
+//! One private PostgreSQL for the whole run, and a separate database for each test.
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -15,12 +15,12 @@ const TEMPLATE: &str = "kymograph_template";
 /// The PostgreSQL of this run.
 pub struct Cluster {
     config: DatabaseServer,
-    /// Stops PostgreSQL and removes its folder when this process ends, in whatever way: its standard input is a
-    /// pipe from here.
+    /// Stops PostgreSQL and removes its folder when this process ends for any reason: its standard input is a pipe from
+    /// here.
     _reaper: Child,
 }
 
-/// A database that one test has for itself.
+/// The database of one test.
 #[derive(Clone)]
 pub struct TestDatabase {
     /// How to connect to it as its owner.
@@ -28,7 +28,7 @@ pub struct TestDatabase {
 }
 
 impl Cluster {
-    /// The cluster, which is started when it is first asked for.
+    /// The cluster, which is started on first use.
     pub fn get() -> &'static Self {
         static CLUSTER: OnceLock<Cluster> = OnceLock::new();
         CLUSTER.get_or_init(|| std::thread::spawn(Self::start).join().unwrap())
@@ -38,7 +38,7 @@ impl Cluster {
         let data = std::env::temp_dir().join(format!("kymograph-tests-{}", std::process::id()));
         std::fs::create_dir_all(&data).unwrap();
         let reaper = spawn_reaper(&data);
-        // The runtime lives as long as the process, and with it the task that watches PostgreSQL.
+        // The runtime lives as long as the process, and with it the task that supervises PostgreSQL.
         let runtime = Box::leak(Box::new(
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap(),
         ));
@@ -55,7 +55,7 @@ impl Cluster {
         Self { config, _reaper: reaper }
     }
 
-    /// A new database with the schema and nothing in it.
+    /// A new, empty database with the schema.
     pub async fn new_database(&self) -> TestDatabase {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
@@ -66,7 +66,7 @@ impl Cluster {
 }
 
 impl TestDatabase {
-    /// A connection as the owner, whom row level security of other roles does not bind.
+    /// A connection as the owner, which is not subject to the row level security of other roles.
     pub async fn connect(&self) -> tokio_postgres::Client {
         connect(&self.config).await.unwrap()
     }

@@ -1,7 +1,7 @@
-//! The contract table: the operations of Grafana's API, which of them are served, and what they may answer.
+//! The contract table: the operations of Grafana's API, which of them are served, and their possible responses.
 //!
-//! `contract/operations.tsv` has them one a line, `contract/schemas.json` the models that they name, as Grafana's own
-//! OpenAPI document has them, and `contract/deviations.tsv` what is answered besides, with the reason.
+//! `contract/operations.tsv` has one operation per line, `contract/schemas.json` the models that they name, as in
+//! Grafana's own OpenAPI document, and `contract/deviations.tsv` additional responses, with the reason.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex};
@@ -18,9 +18,9 @@ pub struct Operation {
     pub method: &'static str,
     /// The path, with parameters in braces.
     pub path: &'static str,
-    /// Whether it is served. It is not served yet otherwise.
+    /// Whether it is served; otherwise it is not served yet.
     pub is_served: bool,
-    /// The statuses that it may answer with, each with the model of the body.
+    /// The possible statuses, each with the model of the body.
     answers: Vec<(u16, &'static str)>,
 }
 
@@ -32,11 +32,11 @@ pub struct ContractTable {
     validators: Mutex<HashMap<&'static str, Arc<Validator>>>,
 }
 
-/// What stands for all operations in the list of deviations.
+/// The name for all operations in the list of deviations.
 const EVERY: &str = "*";
 
 impl ContractTable {
-    /// The table, which is read when it is first asked for.
+    /// The table, which is read on first use.
     pub fn get() -> &'static Self {
         static TABLE: LazyLock<ContractTable> = LazyLock::new(ContractTable::read);
         &TABLE
@@ -58,13 +58,13 @@ impl ContractTable {
         Self { operations, definitions: schemas["$defs"].clone(), validators: Mutex::default() }
     }
 
-    /// The operation that a request is for: of those whose path fits, the one that says most about it.
+    /// The operation of a request: of those whose path matches, the most specific one.
     pub fn find(&self, method: &str, path: &str) -> Option<&Operation> {
         let fitting = self.operations.iter().filter(|operation| operation.fits(method, path));
         fitting.min_by_key(|operation| operation.path.split('/').map(is_parameter).collect::<Vec<_>>())
     }
 
-    /// Says what is wrong with an answer to a request, if the request is for an operation that is served.
+    /// Describes the violations in a response to a request, if the operation of the request is served.
     pub fn check(&self, method: &str, path: &str, status: u16, body: &str) -> Result<(), String> {
         let Some(operation) = self.find(method, path).filter(|operation| operation.is_served) else {
             return Ok(());
@@ -85,7 +85,7 @@ impl ContractTable {
     }
 
     fn check_body(&self, model: &'static str, body: &str) -> Result<(), String> {
-        // Pages, pictures and the like are no JSON, and of an answer without a model nothing is said.
+        // Pages, pictures and the like are not JSON, and a response without a model is not checked.
         if matches!(model, "" | "html" | "text" | "bytes") {
             return Ok(());
         }
@@ -115,7 +115,7 @@ impl Operation {
         self.method == method || self.method == "ANY"
     }
 
-    /// Whether a route takes what the operation has in its path for a parameter.
+    /// Whether a route has a parameter where the path of the operation has a literal.
     pub fn is_shadowed_by(&self, method: &str, path: &str) -> bool {
         let pairs = || self.path.split('/').zip(path.split('/'));
         self.has_method(method)
@@ -124,7 +124,7 @@ impl Operation {
             && pairs().any(|(own, routes)| !is_parameter(own) && is_parameter(routes))
     }
 
-    /// Whether it may answer with a status.
+    /// Whether a status is a possible response.
     pub fn allows(&self, status: u16) -> bool {
         self.models(status).next().is_some()
     }
@@ -155,7 +155,7 @@ fn is_parameter(segment: &str) -> bool {
     segment.starts_with('{')
 }
 
-/// The lines of a table after its first, cut at the tabs.
+/// The lines of a table after its first, split at the tabs.
 fn rows(table: &'static str) -> impl Iterator<Item = Vec<&'static str>> {
     table.lines().skip(1).map(|line| line.split('\t').collect())
 }
@@ -175,7 +175,7 @@ fn operation(row: &[&'static str]) -> Operation {
 }
 
 /// A model in the notation of the table: the name of a schema, a plain type, `array<…>`, `map<…>` or
-/// `object{name:…,…}`. What is not read yet.
+/// `object{name:…,…}`. The value is the unread rest.
 struct Notation<'a>(&'a str);
 
 impl Notation<'_> {
@@ -214,7 +214,7 @@ impl Notation<'_> {
         schema
     }
 
-    /// What an object of the table has, it has always.
+    /// All members of an object in the table are required.
     fn members(&mut self) -> Value {
         let mut members = serde_json::Map::new();
         self.expect("{");

@@ -1,5 +1,5 @@
-//! What the integration tests stand on: a private PostgreSQL for the run, a database per test, a server on a
-//! free port, and clients with credentials that hold every answer against our OpenAPI document and Grafana's contract.
+//! The basis of the integration tests: a private PostgreSQL for the run, a database per test, a server on a free port,
+//! and clients with credentials that check every response against our OpenAPI document and Grafana's contract.
 
 #![allow(
     clippy::unwrap_used,

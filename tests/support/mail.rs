@@ -7,30 +7,30 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-/// What a mail server does with its clients.
+/// The behaviour of a mail server.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Manner {
-    /// It takes mails.
+    /// It accepts mails.
     Takes,
-    /// It knows nobody.
+    /// It rejects every recipient.
     Refuses,
-    /// It takes connections, and nothing else.
+    /// It accepts connections, but never responds.
     SaysNothing,
 }
 
-/// A mail server that keeps what it is given.
+/// A mail server that stores its mails.
 pub struct MailServer {
-    /// Where it listens.
+    /// Its port.
     pub port: u16,
     manner: Arc<Mutex<Manner>>,
     mails: Arc<Mutex<Vec<String>>>,
-    /// How many mails were waited for.
+    /// The number of mails that were waited for.
     awaited: AtomicUsize,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl MailServer {
-    /// Starts one.
+    /// Starts a mail server.
     pub async fn start(manner: Manner) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -39,7 +39,7 @@ impl MailServer {
         let manners = manner.clone();
         let task = tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                // A client that hangs up is none of the server's business.
+                // A client that disconnects is not an error of the server.
                 let manner = *manners.lock().unwrap();
                 tokio::spawn(serve(socket, manner, kept.clone()));
             }
@@ -47,7 +47,7 @@ impl MailServer {
         Self { port, manner, mails, awaited: AtomicUsize::new(0), task }
     }
 
-    /// Has it treat those who come from now on in another manner.
+    /// Changes the behaviour for new connections.
     pub fn change_manner(&self, manner: Manner) {
         *self.manner.lock().unwrap() = manner;
     }
@@ -57,7 +57,7 @@ impl MailServer {
         self.mails.lock().unwrap().clone()
     }
 
-    /// Waits for so many mails.
+    /// Waits until this many mails have arrived.
     pub async fn wait_for(&self, count: usize) -> Vec<String> {
         for _ in 0..1200 {
             let mails = self.mails();
@@ -103,7 +103,7 @@ async fn serve(socket: TcpStream, manner: Manner, mails: Arc<Mutex<Vec<String>>>
                     mail += &line;
                     mail.push('\n');
                 }
-                // The one encoding that a mail of plain ASCII with a long line gets.
+                // Reverses the only encoding that a mail of plain ASCII with a long line gets.
                 mails.lock().unwrap().push(mail.replace("=\n", "").replace("=3D", "="));
                 b"250 kept\r\n"
             }

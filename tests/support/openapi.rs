@@ -1,4 +1,4 @@
-//! Holds every request and answer of the tests against the document of the API.
+//! Checks every request and response of the tests against the document of the API.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
@@ -11,11 +11,11 @@ use serde_json::{Map, Value, json};
 
 const ADDRESS: &str = "https://kymograph.example/openapi.json";
 
-/// The document, and what was compiled of it.
+/// The document, and its compiled validators.
 pub struct Contract {
     document: Value,
     registry: Registry<'static>,
-    /// By the place of the schema in the document.
+    /// By the location of the schema in the document.
     validators: Mutex<HashMap<String, Arc<Validator>>>,
 }
 
@@ -49,7 +49,8 @@ impl Contract {
         &self.document
     }
 
-    /// Fails unless the document allows the answer, and the request if it succeeded. The portal's files are no operations.
+    /// Fails unless the document allows the response, and the request if it succeeded. The portal's files are not
+    /// operations.
     pub(crate) fn check(&self, exchange: &Exchange<'_>) {
         if exchange.path.starts_with("/portal") {
             return;
@@ -76,7 +77,7 @@ impl Contract {
         let response = response.unwrap_or_else(|| {
             panic!("{exchange} is a status that the OpenAPI document does not name: {}", exchange.text)
         });
-        // Where Grafana answers with 500, the words tell it from a fault. Others than these break the schema.
+        // If Grafana responds with 500, the message distinguishes that from a fault. Other messages violate the schema.
         let says_fault = || exchange.text.contains(kymograph_app::kernel::error::FAULT);
         let is_fault = exchange.status == 500 && (response.get("$ref").is_some() || says_fault());
         assert!(!is_fault, "{exchange} is a fault of the server's: {}", exchange.text);
@@ -121,7 +122,7 @@ impl Contract {
         validator.clone()
     }
 
-    /// Which template of a path and which operation a request is for. Templates with fewer parameters come first.
+    /// The path template and the operation of a request. Templates with fewer parameters come first.
     fn operation(&self, exchange: &Exchange<'_>) -> Option<(&str, &Value)> {
         let path = exchange.path.trim_end_matches('/');
         let templates = self.document["paths"].as_object().unwrap();
@@ -155,11 +156,11 @@ fn fits(template: &str, path: &str) -> bool {
     }
 }
 
-/// The document with all objects that servers answer with closed: what it allows them to add some day, the tests
-/// should hear of today.
+/// The document with all response objects closed: members that it allows servers to add some day must fail the tests
+/// today.
 fn closed(document: &Value) -> Value {
     let mut open = BTreeSet::new();
-    // What is a part of something larger cannot be closed by itself.
+    // A part of an `allOf` cannot be closed by itself.
     for schema in document["components"]["schemas"].as_object().unwrap().values() {
         named_in(&schema["allOf"], document, &mut open);
     }
@@ -176,7 +177,7 @@ fn closed(document: &Value) -> Value {
     document
 }
 
-/// Gathers the names of the schemas that a part of the document is made of.
+/// Collects the names of the schemas that a part of the document consists of.
 fn named_in(part: &Value, document: &Value, names: &mut BTreeSet<String>) {
     match part {
         Value::Object(members) => {

@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::Client;
 
-/// A `kymograph serve` with an embedded PostgreSQL. What is left of both is killed when it is dropped.
+/// A `kymograph serve` with an embedded PostgreSQL. Both are killed when it is dropped.
 pub struct ServerProcess {
     data: PathBuf,
     port: u16,
@@ -28,7 +28,7 @@ impl ServerProcess {
         Self::start_with(name, &[]).await
     }
 
-    /// The same with more in its environment.
+    /// The same with additional environment variables.
     pub async fn start_with(name: &str, env: &[(&str, &str)]) -> Self {
         let data = std::env::temp_dir().join(format!("kymograph-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&data).unwrap();
@@ -95,7 +95,7 @@ impl ServerProcess {
         command
     }
 
-    /// A connection to its PostgreSQL as the owner, whom row level security does not bind.
+    /// A connection to its PostgreSQL as the owner, which is not subject to row level security.
     pub async fn database(&self) -> tokio_postgres::Client {
         let settings = EmbeddedSettings { data: self.data.clone(), run_as: None, extra: Vec::new() };
         let config = EmbeddedPostgres::attach(settings).await.unwrap().config();
@@ -125,17 +125,17 @@ impl ServerProcess {
         }
     }
 
-    /// What it has logged.
+    /// Its log.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.data.join("server.log")).unwrap()
     }
 
-    /// Where it listens.
+    /// Its address.
     pub fn address(&self) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], self.port))
     }
 
-    /// How many bytes of memory the server occupies, its PostgreSQL not included.
+    /// The resident memory of the server in bytes, without PostgreSQL.
     pub fn resident_memory(&self) -> usize {
         let status = format!("/proc/{}/status", self.child.as_ref().unwrap().id());
         let status = std::fs::read_to_string(status).unwrap();
@@ -156,7 +156,7 @@ impl ServerProcess {
         Pid::from_raw(text.lines().next()?.trim().parse().ok()?)
     }
 
-    /// Asks the server to stop, and returns whether it ended well.
+    /// Stops the server with SIGTERM, and returns whether it ended successfully.
     pub async fn stop(&mut self) -> bool {
         let mut child = self.child.take().unwrap();
         let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
@@ -170,7 +170,7 @@ impl ServerProcess {
         panic!("the server did not stop in time");
     }
 
-    /// Whether its PostgreSQL runs.
+    /// Whether its PostgreSQL is running.
     pub fn postgres_runs(&self) -> bool {
         self.postgres_pid()
             .is_some_and(|pid| Path::new("/proc").join(pid.as_raw_nonzero().to_string()).exists())
@@ -181,12 +181,12 @@ impl Drop for ServerProcess {
     fn drop(&mut self) {
         self.kill_server();
         self.kill_postgres();
-        // Its workers end within moments of it; what they write after this is nobody's.
+        // Its workers end within moments; their last writes do not matter.
         let _ = std::fs::remove_dir_all(&self.data);
     }
 }
 
-/// The program, beside the tests' own.
+/// The program, in the folder of the test programs.
 pub fn program() -> PathBuf {
     let tests = std::env::current_exe().unwrap();
     let program = tests.parent().and_then(Path::parent).unwrap().join("kymograph");

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// A Prometheus that scrapes itself, and is killed with its folder when it is dropped.
+/// A Prometheus that scrapes itself. When it is dropped, it is killed, and its folder removed.
 pub struct PrometheusServer {
     folder: PathBuf,
     port: u16,
@@ -39,7 +39,7 @@ impl PrometheusServer {
         server
     }
 
-    /// Where it is.
+    /// Its URL.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
@@ -66,7 +66,7 @@ impl Drop for PrometheusServer {
     }
 }
 
-/// The program: of the machine, or as `scripts/install-dependencies` left it beside the builds.
+/// The program: that of the machine, or the one that `scripts/install-dependencies` installed next to the builds.
 fn program() -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let tests = std::env::current_exe().unwrap();

@@ -1,4 +1,4 @@
-//! A way to PostgreSQL on which connections can go silent without being closed, as they do when a network between two
+//! A proxy to PostgreSQL whose connections can go silent without being closed, as they do when a network between two
 //! machines fails.
 
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use tokio_postgres::config::Host;
 
 use crate::TestDatabase;
 
-/// The message with which a server begins to listen for changes.
+/// The statement with which a server subscribes to changes.
 const LISTEN: &[u8] = b"LISTEN kymograph_changes";
 
-/// Listens on a port of this machine and leads to the database of a test.
+/// Listens on a port of this machine and connects to the database of a test.
 pub struct DatabaseProxy {
     url: String,
     is_silent: Arc<AtomicBool>,
@@ -58,7 +58,7 @@ impl DatabaseProxy {
         &self.url
     }
 
-    /// Lets the connections that tell of changes go silent, those of today and those to come; or no more of them.
+    /// Makes the connections of change feeds silent, existing and new ones, or ends that for new ones.
     pub fn silence_feeds(&self, is_silent: bool) {
         self.is_silent.store(is_silent, Ordering::SeqCst);
     }
@@ -86,7 +86,7 @@ impl Pump {
                 self.is_feed.store(true, Ordering::SeqCst);
             }
             if self.is_feed.load(Ordering::SeqCst) && self.is_silent.load(Ordering::SeqCst) {
-                // Neither end hears of it.
+                // Neither end notices.
                 std::future::pending::<()>().await;
             }
             if length == 0 || to.write_all(bytes).await.is_err() {

@@ -1,4 +1,4 @@
-//! Connections on which a test sends the bytes it wants, also those that no client would send.
+//! Connections on which a test sends arbitrary bytes, including invalid ones.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-/// How long an answer may take.
+/// The timeout of a response.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A connection.
@@ -15,7 +15,7 @@ pub struct RawConnection {
     received: Vec<u8>,
 }
 
-/// An answer.
+/// A response.
 #[derive(Debug)]
 pub struct RawAnswer {
     /// The status.
@@ -39,7 +39,7 @@ impl RawConnection {
         Self { stream: socket.connect(server).await.unwrap(), received: Vec::new() }
     }
 
-    /// Connects from an address of this machine with little room for what is received.
+    /// Connects from an address of this machine with a small receive buffer.
     pub async fn narrow(address: Ipv4Addr, server: SocketAddr) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind((IpAddr::V4(address), 0).into()).unwrap();
@@ -47,13 +47,13 @@ impl RawConnection {
         Self { stream: socket.connect(server).await.unwrap(), received: Vec::new() }
     }
 
-    /// Sends bytes. Whether they were all taken.
+    /// Sends bytes. Returns whether all of them were accepted.
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         let sent = tokio::time::timeout(PATIENCE, self.stream.write_all(bytes.as_ref())).await;
         sent.is_ok_and(|sent| sent.is_ok())
     }
 
-    /// Reads an answer. A connection that was closed before is no answer.
+    /// Reads a response; `None` if the connection was closed before.
     pub async fn answer(&mut self) -> Option<RawAnswer> {
         tokio::time::timeout(PATIENCE, self.read_answer()).await.expect("there was no answer")
     }
@@ -83,7 +83,7 @@ impl RawConnection {
         }
     }
 
-    /// Waits for so many bytes, and throws them away. Whether they came.
+    /// Waits for this many bytes, and discards them. Returns whether they arrived.
     pub async fn skip(&mut self, bytes: usize) -> bool {
         while self.received.len() < bytes {
             match tokio::time::timeout(PATIENCE, self.read_more()).await {
@@ -95,14 +95,14 @@ impl RawConnection {
         true
     }
 
-    /// Whether the server closes the connection within a time. What it still sends is thrown away.
+    /// Whether the server closes the connection within a time. Received bytes are discarded.
     pub async fn is_closed_within(&mut self, time: Duration) -> bool {
         let closed = async { while self.read_more().await.is_some() {} };
         tokio::time::timeout(time, closed).await.is_ok()
     }
 }
 
-/// The header of a login and password, for a request that is written by hand.
+/// The header of a login and password, for a manually written request.
 pub fn basic(login: &str, password: &str) -> String {
     let request = reqwest::Client::new().get("http://localhost/").basic_auth(login, Some(password));
     let request = request.build().unwrap();

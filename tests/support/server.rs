@@ -1,4 +1,4 @@
-//! A server in this process, put together by the same `wire` as the real one.
+//! A server in this process, composed by the same `wire` as the real one.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -17,23 +17,23 @@ use tokio::task::JoinHandle;
 
 use crate::{Client, Cluster, TestClock, TestDatabase};
 
-/// A server on a free port, with a database of its own. It ends with the test.
+/// A server on a free port, with its own database. It ends with the test.
 pub struct TestServer {
-    /// Where it listens.
+    /// Its address.
     pub address: SocketAddr,
-    /// The routes that it has.
+    /// Its routes.
     pub routes: Vec<Route>,
     /// Its database.
     pub database: TestDatabase,
     /// Records refusals in the background.
     pub access: AccessLog,
-    /// Its time.
+    /// Its clock.
     pub clock: Arc<TestClock>,
     _jobs: JobRunner,
     tasks: Vec<JoinHandle<()>>,
 }
 
-/// Servers on one database have one master key, and data sources are on this machine.
+/// Servers on one database share a master key, and data sources are on this machine.
 const DEFAULTS: [&str; 2] =
     ["security.secret_key=the-secret-key-of-tests", "data_sources.allow_loopback=true"];
 
@@ -73,7 +73,7 @@ impl TestServer {
         Self { address, routes, database, access, clock, _jobs: jobs, tasks }
     }
 
-    /// Has it done at once what it does by itself once an hour or a day.
+    /// Runs the hourly and daily jobs at once.
     pub async fn tidy(&self) {
         let client = self.database.connect().await;
         let at_rest = "SELECT count(*) FILTER (WHERE state = 'waiting' AND due_at > now()), count(*),
@@ -95,12 +95,12 @@ impl TestServer {
         rest().await;
     }
 
-    /// Its address as a URL without a slash at the end.
+    /// Its URL without a trailing slash.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// How many connections its clients have to it, as the kernel sees them.
+    /// The number of its clients' connections, according to the kernel.
     pub fn open_connections(&self) -> usize {
         const ESTABLISHED: &str = "01";
         let local = format!("0100007F:{:04X}", self.address.port());
@@ -130,7 +130,7 @@ impl TestServer {
         answer.expect(200).body["orgId"].as_i64().unwrap()
     }
 
-    /// A new user, a member of one org only, with the password `secret`; and its id.
+    /// A new user with its id: a member of one org only, with the password `secret`.
     pub async fn new_member(&self, org: i64, login: &str, role: &str) -> (Client, i64) {
         let admin = self.admin();
         let user = json!({"login": login, "password": "secret", "OrgId": org});

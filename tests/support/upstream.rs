@@ -1,14 +1,14 @@
-//! A data source that answers every request, for tests over all routes.
+//! A data source that responds to every request, for tests over all routes.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::OnceLock;
 
-/// What Loki answers to a query for the number 2.
+/// The response of Loki to a query for the number 2.
 const ANSWER: &str =
     r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"2"]}]}}"#;
 
-/// Where it is. It is started when it is first asked for, and ends with the process.
+/// Its URL. The source is started on first use, and ends with the process.
 pub fn upstream_url() -> &'static str {
     static URL: OnceLock<String> = OnceLock::new();
     URL.get_or_init(|| {
@@ -23,7 +23,7 @@ pub fn upstream_url() -> &'static str {
     })
 }
 
-/// Answers one request. A client that has gone needs no answer.
+/// Responds to one request. A client that has disconnected needs no response.
 fn answer(stream: TcpStream) -> Option<()> {
     let mut reader = BufReader::new(stream);
     let mut length = 0;

@@ -114,7 +114,7 @@ impl Config {
         })
     }
 
-    /// Where the master keys for secrets come from.
+    /// The sources of the master keys for secrets.
     #[must_use]
     pub fn master_keys(&self) -> MasterKeySettings {
         let texts = self.security.secret_keys.iter().map(|text| Zeroizing::new(text.expose().to_owned()));
@@ -163,10 +163,10 @@ impl Config {
     }
 }
 
-/// The sections that Grafana does not have, so that no file of Grafana's has keys in them.
+/// The sections that Grafana does not have, so that its files have no keys in them.
 const OWN_SECTIONS: [&str; 3] = ["compatibility", "data_sources", "tenancy"];
 
-/// Whether a setting, as it is logged, is in one of those sections: a typing error, most likely.
+/// Whether a setting, as it is logged, is in one of those sections: most likely a typing error.
 fn is_own(setting: &str) -> bool {
     OWN_SECTIONS.iter().any(|section| setting.starts_with(&format!("[{section}] ")))
 }

@@ -46,7 +46,7 @@ pub enum ServerError {
     Unverified(usize),
 }
 
-/// What an operator is told of an error, who needs no neutral words.
+/// The message of an error for an operator, who may see internal details.
 fn reason(error: &kymograph_app::Error) -> String {
     match error.internal_detail() {
         Some(detail) if error.kind() == kymograph_app::ErrorKind::Internal => detail.to_owned(),

@@ -88,7 +88,7 @@ mod tests {
         }
     }
 
-    /// What is written while a request is served.
+    /// The log lines of a request.
     fn written(filter: &str, format: LogFormat, in_terminal: bool) -> String {
         let lines = Lines::default();
         let writer = lines.clone();

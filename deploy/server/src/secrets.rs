@@ -20,7 +20,7 @@ pub enum SecretsAction {
     },
 }
 
-/// Rotates the master key, beside running servers or without one.
+/// Rotates the master key, with or without running servers.
 pub async fn rotate_master_key(config: &Config) -> Result<(), ServerError> {
     let attached = CommandDatabase::attach(config).await?;
     let rotated = rotate_keys(config, &attached).await;

@@ -68,7 +68,7 @@ mod tests {
         [&[tag, 0x81, u8::try_from(content.len()).unwrap()], content].concat()
     }
 
-    /// A certificate of 200 bytes about somebody.
+    /// A certificate of 200 bytes.
     fn certificate(algorithm: &[u8]) -> Vec<u8> {
         let (about, algorithm) = (element(SEQUENCE, &[0; 200]), [&[SEQUENCE, 10], algorithm].concat());
         let content = [about, algorithm, vec![BITS, 2, 0, 7]].concat();

@@ -75,11 +75,11 @@ pub struct ClientCertificate {
 /// TLS settings.
 #[derive(Clone, Debug)]
 pub struct TlsSettings {
-    /// How much.
+    /// The TLS mode.
     pub mode: TlsMode,
     /// The trust policy.
     pub roots: Roots,
-    /// Who we are.
+    /// The client certificate.
     pub client: ClientCertificate,
     /// The expected name of the server's certificate, by default the host.
     pub server_name: Option<String>,
@@ -110,7 +110,7 @@ impl Tls {
         Self::of(trust, client, settings.server_name.clone())
     }
 
-    /// TLS to who is trusted. The name is the one that the certificate must have, if it is not the host that was asked for.
+    /// TLS with a trust policy. `server_name` is the name expected in the server's certificate, if it is not the host.
     pub fn of(
         trust: Trust,
         client: Option<KeyedCertificate>,

@@ -1,4 +1,4 @@
-//! A Unix socket that leads to a database server, TLS included, for libraries that make connections of their own.
+//! A Unix socket that leads to a database server, TLS included, for libraries that open their own connections.
 
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};

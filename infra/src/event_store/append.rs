@@ -7,11 +7,11 @@ use kymograph_domain::{OrgId, StreamId, Timestamp};
 use kymograph_projections::kernel::statement::{Param, SharedText};
 use kymograph_projections::params;
 
-/// How many events of one stream a statement appends.
+/// The maximum number of events of one stream per statement.
 const MAX_EVENTS: usize = 8;
-/// How many events of all streams a statement appends.
+/// The maximum number of events of all streams per statement.
 const MAX_ROWS: usize = 64;
-/// How many streams a statement moves: few sizes, because each has a text that each connection prepares.
+/// The numbers of streams per statement: few sizes, because each has its own SQL text that each connection prepares.
 const GROUPS: [usize; 5] = [16, 8, 4, 2, 1];
 
 /// Events of one stream with their positions, ready to be appended.

@@ -16,7 +16,7 @@ const APPEND: &str = "INSERT INTO events (org_id, actor_id, causation_id, correl
 const BEGIN: &str = "INSERT INTO streams (org_id, stream_id, type, version, state)
     SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::text[])";
 
-/// How many rows a statement writes.
+/// The maximum number of rows per statement.
 const ROWS: usize = 2_000;
 
 /// An imported event with its position.

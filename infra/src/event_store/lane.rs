@@ -21,9 +21,9 @@ use super::prepared::Prepared;
 
 /// The maximum size of a group.
 const MAX_BATCH: usize = 64;
-/// How many bytes of payloads share a flight; a single commit may be larger.
+/// The maximum size of the payloads of a flight, in bytes; a single commit may be larger.
 const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;
-/// How many jobs of one org can be queued before more are rejected.
+/// The maximum number of queued jobs of one org; more are rejected.
 pub(crate) const MAX_WAITING: usize = 1024;
 
 /// The limit of in-flight bytes of commits up to this size, for all orgs and for one.

@@ -16,7 +16,7 @@ use super::source::{EventFile, LinePlace, event};
 use super::{ImportOrder, ImportReport, failed};
 use crate::progress::Report;
 
-/// How many streams are looked up together.
+/// The number of streams per lookup.
 const LOOK_UP: usize = 5_000;
 
 /// Existing streams of these names, with their versions and the correlation ids of their first events.

@@ -11,10 +11,10 @@ use serde_json::Value;
 
 use super::unique::UniqueClaims;
 
-/// How many keys a set may have.
+/// The maximum number of keys of a set.
 pub(crate) const MAX_KEYS: usize = 100;
 
-/// The maximum keys with the same id, which is the maximum of signature checks per token.
+/// The maximum number of keys with the same id, which is the maximum number of signature checks per token.
 pub(crate) const MAX_KEYS_OF_ID: usize = 4;
 
 /// The minimum length of an RSA modulus in bytes.

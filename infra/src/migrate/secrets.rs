@@ -1,4 +1,4 @@
-//! Seals the secrets from before they were sealed.
+//! Encrypts the secrets that were stored as plain text.
 
 use kymograph_app::{Error, Result};
 use kymograph_domain::OrgId;
@@ -6,17 +6,17 @@ use tokio_postgres::Transaction;
 
 use crate::secret::{MasterKeys, SealingKey, bound_to, draw_key};
 
-/// The migration that makes the tables.
+/// The migration that creates the tables.
 pub(super) const MIGRATION: i32 = 25;
 
 const ORGS: &str = "SELECT 0::bigint UNION ALL SELECT id FROM orgs ORDER BY 1";
 const PLAIN: &str = "SELECT key, value FROM secrets WHERE org_id = $1";
 const SEAL: &str = "INSERT INTO sealed_secrets (org_id, key, sealed) VALUES ($1, $2, $3)";
 const KEEP_KEY: &str = "INSERT INTO secret_keys (org_id, master_key, wrapped) VALUES ($1, $2, $3)";
-/// The files of a table that is dropped are deleted; a column that is dropped would stay in its pages.
+/// The files of a dropped table are deleted; a dropped column would remain in the pages.
 const FINISH: &str = "DROP TABLE secrets; ALTER TABLE sealed_secrets RENAME TO secrets";
 
-/// Seals all secrets, and drops the table that has them as plain text.
+/// Encrypts all secrets, and drops the table with the plain texts.
 pub(super) async fn seal(transaction: &Transaction<'_>, master_keys: &MasterKeys) -> Result<()> {
     for row in transaction.query(ORGS, &[]).await.map_err(Error::internal)? {
         let org = OrgId(row.get(0));

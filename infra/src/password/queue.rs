@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use kymograph_app::kernel::client_network::network_of_client_at;
 use tokio::sync::oneshot;
 
-/// How many requests can wait before some are rejected.
+/// The maximum number of waiting requests; more are rejected.
 pub(crate) const MAX_WAITING: usize = 256;
 
 /// Limits concurrency. Waiting requests are served by address in turn, and within an address in order. If the queue is

@@ -28,11 +28,11 @@ const BATCH_BYTES: usize = 32 * 1024 * 1024;
 /// The number of positions per query. A query keeps PostgreSQL from vacuuming rows that were replaced since it began,
 /// and each update of a row has to pass all of those.
 const RANGE: i64 = 20_000;
-/// How many batches are queued for writing.
+/// The maximum number of batches queued for writing.
 const MAX_WAITING: usize = 2;
-/// How many statements are pipelined.
+/// The maximum number of pipelined statements.
 const MAX_STEPS: usize = 1_000;
-/// How many heads are read concurrently.
+/// The maximum number of heads read concurrently.
 const HEADS_AT_ONCE: usize = 500;
 
 /// The columns that are read of an event.

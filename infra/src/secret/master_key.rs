@@ -1,4 +1,4 @@
-//! Master keys: they seal the keys of orgs, and are not in the database.
+//! Master keys, which encrypt the keys of orgs and are not in the database.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
@@ -15,15 +15,16 @@ use zeroize::Zeroizing;
 
 use super::sealing::{KeyBytes, SealingKey, draw_key};
 
-/// Makes keys of texts that people chose. It is no secret: it keeps tables made for other programs from being of use.
+/// The salt for deriving keys from texts. It is not secret: it makes tables precomputed for other programs useless.
 const SALT: &[u8] = b"kymograph/security/secret_key";
 
-/// Where master keys come from.
+/// The sources of master keys.
 #[derive(Clone)]
 pub struct MasterKeySettings {
-    /// The text that the current key is made of, and those of earlier ones.
+    /// The text of the current key, and those of earlier ones.
     pub texts: Vec<Zeroizing<String>>,
-    /// The file, which has a key a line in hexadecimal digits, the current one first. With texts its keys are earlier ones.
+    /// The file with one key per line in hexadecimal digits, the current one first. If there are texts, its keys are
+    /// earlier ones.
     pub file: PathBuf,
 }
 
@@ -39,17 +40,17 @@ impl MasterKey {
         Self { id, key: SealingKey::new(bytes) }
     }
 
-    /// The name by which the database knows it.
+    /// The id under which the database refers to it.
     pub(crate) fn id(&self) -> &str {
         &self.id
     }
 
-    /// Seals the key of an org.
+    /// Encrypts the key of an org.
     pub(crate) fn wrap(&self, org: OrgId, key: &KeyBytes) -> Result<Vec<u8>> {
         self.key.seal(&format!("key/{org}"), &key[..])
     }
 
-    /// Opens the key of an org.
+    /// Decrypts the key of an org.
     pub(crate) fn unwrap(&self, org: OrgId, wrapped: &[u8]) -> Result<SealingKey> {
         Ok(SealingKey::new(&self.unwrap_bytes(org, wrapped)?))
     }
@@ -61,21 +62,21 @@ impl MasterKey {
     }
 }
 
-/// The master keys of a server, which are read when one is needed. A file is read again whenever a key is missed, because
-/// a rotation adds to it.
+/// The master keys of a server, which are read on demand. The file is read again whenever a key is missing, because a
+/// rotation adds one.
 pub struct MasterKeys {
     settings: MasterKeySettings,
     keys: RwLock<Arc<[Arc<MasterKey>]>>,
 }
 
 impl MasterKeys {
-    /// The keys that these settings lead to.
+    /// The keys of these settings.
     #[must_use]
     pub fn new(settings: MasterKeySettings) -> Self {
         Self { settings, keys: RwLock::new(Arc::new([])) }
     }
 
-    /// The key that new keys of orgs are sealed with.
+    /// The key that encrypts new keys of orgs.
     pub(crate) fn current(&self) -> Result<Arc<MasterKey>> {
         self.read_again()?;
         let missing =
@@ -83,7 +84,7 @@ impl MasterKeys {
         self.known().first().cloned().ok_or_else(missing)
     }
 
-    /// The same for a database that has no secret yet: a first key is made where there is none.
+    /// The same for a database without secrets: creates the first key if there is none.
     pub(crate) fn current_or_first(&self) -> Result<Arc<MasterKey>> {
         let file = &self.settings.file;
         if self.settings.texts.is_empty() && !file.exists() {
@@ -96,7 +97,7 @@ impl MasterKeys {
         self.current()
     }
 
-    /// The key of an id.
+    /// The key with this id.
     pub(crate) fn find(&self, id: &str) -> Result<Arc<MasterKey>> {
         let known = |keys: Arc<[Arc<MasterKey>]>| keys.iter().find(|key| key.id == id).cloned();
         if let Some(key) = known(self.known()) {
@@ -112,7 +113,7 @@ impl MasterKeys {
         })
     }
 
-    /// Keeps other rotations away from the file until it is dropped: each replaces the whole file.
+    /// Locks the file against other rotations until the result is dropped, because each replaces the whole file.
     pub(super) fn lock(&self) -> Result<Option<File>> {
         let Some(file) = self.file() else { return Ok(None) };
         let path = file.with_extension("lock");
@@ -127,7 +128,7 @@ impl MasterKeys {
         }
     }
 
-    /// Adds a new current key to the file, if that is where they are.
+    /// Adds a new current key to the file, unless the keys are derived from texts.
     pub(super) fn add(&self) -> Result<()> {
         let Some(file) = self.file() else { return Ok(()) };
         let mut keys = read_bytes(file)?.unwrap_or_default();
@@ -136,7 +137,7 @@ impl MasterKeys {
         self.read_again()
     }
 
-    /// Drops the keys from the file that are not among some.
+    /// Removes the keys from the file that are not to be kept.
     pub(super) fn retain(&self, is_kept: impl Fn(&str) -> bool) -> Result<()> {
         let Some(file) = self.file() else { return Ok(()) };
         let mut keys = read_bytes(file)?.unwrap_or_default();
@@ -154,7 +155,7 @@ impl MasterKeys {
         self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The file, if that is where they are.
+    /// The file, unless the keys are derived from texts.
     fn file(&self) -> Option<&Path> {
         self.settings.texts.is_empty().then_some(&*self.settings.file)
     }
@@ -162,13 +163,13 @@ impl MasterKeys {
     fn read_again(&self) -> Result<()> {
         let texts = &self.settings.texts;
         let known = self.known();
-        // A key of a text is made slowly, and stays what it is.
+        // Deriving a key from a text is slow, and its result does not change.
         let mut keys: Vec<_> = if known.is_empty() {
             texts.iter().map(|text| Ok(Arc::new(MasterKey::new(&key_of(text)?)))).collect::<Result<_>>()?
         } else {
             known.iter().take(texts.len()).cloned().collect()
         };
-        // A file that is gone does not take the keys away that are known.
+        // If the file is missing, the cached keys stay available.
         match read_bytes(&self.settings.file)? {
             Some(read) => keys.extend(read.iter().map(|bytes| Arc::new(MasterKey::new(bytes)))),
             None => keys.extend(known.iter().skip(texts.len()).cloned()),
@@ -212,7 +213,7 @@ fn parse_key(line: &str) -> Option<KeyBytes> {
     Some(bytes)
 }
 
-/// Replaces the file as a whole: whoever is killed in the middle leaves the old one.
+/// Replaces the file atomically: a process killed in the middle leaves the old one.
 fn write(file: &Path, keys: &[KeyBytes]) -> io::Result<()> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
@@ -254,7 +255,7 @@ mod tests {
         rotating.add().unwrap();
         let second = rotating.current().unwrap();
         assert_ne!(first.id(), second.id());
-        // The server has not heard of it, and finds it all the same.
+        // The server has not read the new key yet, and finds it nevertheless.
         assert_eq!(server.find(second.id()).unwrap().id(), second.id());
         assert_eq!(server.current().unwrap().id(), second.id());
         assert!(server.find(first.id()).unwrap().unwrap(OrgId(7), &wrapped).is_ok());

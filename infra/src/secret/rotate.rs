@@ -1,5 +1,5 @@
-//! Rotation: the keys of all orgs are sealed anew with the current master key, while servers serve. The secrets themselves
-//! stay as they are, since the keys that they are sealed with do.
+//! Rotation: the keys of all orgs are encrypted again with the current master key, while servers are running. The
+//! secrets themselves are unchanged, because the keys that encrypt them are.
 
 use std::collections::BTreeSet;
 
@@ -9,27 +9,27 @@ use kymograph_projections::Database;
 
 use super::{MasterKeys, READ_KEY};
 
-/// A server may have drawn or sealed a key meanwhile: then the row stays, and is found in the next round.
+/// A server may create or encrypt a key at the same time: then the row is unchanged, and processed in the next round.
 const REWRAP: &str = "UPDATE secret_keys SET master_key = $3, wrapped = $4
     WHERE org_id = $1 AND master_key = $2 RETURNING org_id";
 
-/// What a rotation did.
+/// The result of a rotation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rotation {
-    /// The id of the master key that all keys of orgs are sealed with now.
+    /// The id of the master key that now encrypts all keys of orgs.
     pub master_key: String,
-    /// The number of keys that were sealed anew.
+    /// The number of keys that were encrypted again.
     pub rewrapped: usize,
-    /// Whether an earlier rotation was finished that had been interrupted, instead of a new key being made.
+    /// Whether an interrupted rotation was completed, instead of creating a new key.
     pub is_resumed: bool,
-    /// The ids of master keys that no key of an org is sealed with.
+    /// The ids of master keys that encrypt no key of an org.
     pub unused: Vec<String>,
 }
 
-/// Makes a new master key if they are in a file, and seals the keys of all orgs with the current one.
+/// Creates a new master key if the keys are in a file, and encrypts the keys of all orgs with the current one.
 ///
-/// The key that was current stays in the file until the next rotation: a server that drew a key for a new org meanwhile
-/// may have used it. What was interrupted is finished by the next call, and until then all keys are where they were.
+/// The previous key stays in the file until the next rotation: a server that created a key for a new org meanwhile may
+/// have used it. An interrupted rotation is completed by the next call; until then all master keys stay in the file.
 pub async fn rotate(database: &Database, keys: &MasterKeys) -> Result<Rotation> {
     let _lock = keys.lock()?;
     let (current, orgs) = (keys.current()?.id().to_owned(), list_orgs(database).await?);

@@ -1,4 +1,4 @@
-//! Sealing with XChaCha20-Poly1305. Nonces are drawn: at 24 bytes none comes twice.
+//! Encryption with XChaCha20-Poly1305. Nonces are random: with 24 bytes, none repeats.
 
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{Key, KeyInit, XChaCha20Poly1305, XNonce};
@@ -6,7 +6,7 @@ use kymograph_app::kernel::random::random_bytes;
 use kymograph_app::{Error, Result};
 use zeroize::Zeroizing;
 
-/// The form of what is sealed: this byte, the nonce, and the ciphertext with its tag.
+/// The format of encrypted bytes: this byte, the nonce, and the ciphertext with its tag.
 const FORM: u8 = 1;
 const NONCE_BYTES: usize = 24;
 const KEY_BYTES: usize = 32;
@@ -14,12 +14,12 @@ const KEY_BYTES: usize = 32;
 /// The bytes of a key, which are overwritten when they are dropped.
 pub(crate) type KeyBytes = Zeroizing<[u8; KEY_BYTES]>;
 
-/// Draws a key.
+/// Generates a key.
 pub(crate) fn draw_key() -> Result<KeyBytes> {
     random_bytes().map(Zeroizing::new)
 }
 
-/// A key that seals. The cipher overwrites it when it is dropped.
+/// An encryption key. The cipher overwrites it when it is dropped.
 pub(crate) struct SealingKey(XChaCha20Poly1305);
 
 impl SealingKey {
@@ -27,7 +27,7 @@ impl SealingKey {
         Self(XChaCha20Poly1305::new(Key::from_slice(&**bytes)))
     }
 
-    /// Seals bytes, which open only with what they are bound to.
+    /// Encrypts bytes, which can be decrypted only with the same context.
     pub(crate) fn seal(&self, bound_to: &str, bytes: &[u8]) -> Result<Vec<u8>> {
         let nonce: [u8; NONCE_BYTES] = random_bytes()?;
         let payload = Payload { msg: bytes, aad: bound_to.as_bytes() };
@@ -36,7 +36,7 @@ impl SealingKey {
         Ok([&[FORM][..], &nonce, &sealed].concat())
     }
 
-    /// Opens what was sealed.
+    /// Decrypts bytes.
     pub(crate) fn open(&self, bound_to: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
         let failed = || Error::internal(format!("{bound_to} does not open: its key or its bytes are others"));
         let (form, rest) = sealed.split_first().ok_or_else(failed)?;

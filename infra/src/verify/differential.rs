@@ -7,8 +7,8 @@ use kymograph_domain::OrgId;
 use super::log::is_same_json;
 use super::{FoldedStreams, Report};
 
-/// Has an org's streams folded again and compares them with ours. A stream that a server has written to since the
-/// snapshot is left to the next verification.
+/// Lets the reference fold an org's streams, and compares its states with ours. A stream that a server has written to
+/// since the snapshot is left to the next verification.
 pub(super) async fn check(
     reference: &dyn ReferenceFold,
     org: OrgId,

@@ -12,11 +12,11 @@ use super::read_model::{Prepared, project};
 use super::{Folded, FoldedStreams, Report};
 use crate::event_store::checksum;
 
-/// How deep a payload may be nested for `postgres-es` to read it, which finds it inside of one more object and reads it with
-/// `serde_json`.
+/// The maximum nesting depth of a payload that `postgres-es` can read: it wraps the payload in one more object, and
+/// parses it with `serde_json`.
 const MAX_DEPTH: usize = 126;
 
-/// How many events are fetched at once.
+/// The number of events per fetch.
 const FETCH: i32 = 500;
 
 /// Checks an org's log. `None` if the org has none.
@@ -97,24 +97,24 @@ fn decode(org: OrgId, row: &Row, report: &mut Report) -> Option<Box<dyn StoredEv
     }
 }
 
-/// What a column repeats of what is kept of a request.
+/// The metadata of a request that a column repeats.
 #[derive(Deserialize, Default)]
 struct Meta<'a> {
     trace_id: &'a str,
 }
 
-/// Where the reading of a log stands.
+/// The state of reading a log.
 struct LogReader {
     org: OrgId,
     last: i64,
     last_at: Timestamp,
-    /// Whether the org is there at this point.
+    /// Whether the org exists at this point.
     has_org: bool,
     streams: FoldedStreams,
 }
 
 impl LogReader {
-    /// An org's log begins with its creation, and nothing follows its deletion.
+    /// Checks that an org's log begins with its creation, and that nothing follows its deletion.
     fn check_org(&mut self, row: &Row, report: &mut Report) {
         let (org, position): (OrgId, i64) = (self.org, row.get("pos"));
         match row.get("type") {
@@ -172,7 +172,7 @@ impl LogReader {
     }
 }
 
-/// Compares the stored ends of streams with the folded ones.
+/// Compares the stored states of streams with the folded ones.
 pub(super) async fn check_stored_ends(
     transaction: &Transaction<'_>,
     org: OrgId,
@@ -216,7 +216,7 @@ fn check_end(org: OrgId, row: &Row, folded: &Folded, report: &mut Report) -> Res
     Ok(())
 }
 
-/// Whether two texts are the same JSON, whatever the order of members is.
+/// Whether two texts are the same JSON, irrespective of the order of members.
 pub(super) fn is_same_json(one: &str, other: &str) -> bool {
     let parse = |text| serde_json::from_str::<serde_json::Value>(text).ok();
     one == other || (parse(one).is_some() && parse(one) == parse(other))

@@ -1,4 +1,4 @@
-//! Compares the read models with what the projectors make of the log from its start.
+//! Compares the read models with a projection of the log from its start.
 
 use std::collections::HashMap;
 
@@ -11,17 +11,17 @@ use tokio_postgres::{Client, Statement, Transaction};
 
 use super::Report;
 
-/// How many differing rows of a table are described.
+/// The maximum number of described rows of a table.
 const MAX_ROWS: i64 = 5;
 
-/// The unique indexes of temporary tables that are no keys: of what must be unique among orgs, such as their names. The
-/// logs are read one after the other, so that the past of one would meet the present of another.
+/// The unique indexes of temporary tables that are not keys: those of values that are unique among orgs, such as their
+/// names. The logs are read one after the other, so the past of one org would conflict with the present of another.
 const UNIQUE_AMONG_ORGS: &str = "SELECT i.indexrelid::regclass::text FROM pg_index i
     WHERE i.indrelid = to_regclass($1) AND i.indisunique
         AND NOT EXISTS (SELECT FROM pg_constraint con WHERE con.conindid = i.indexrelid)";
 
-/// Makes an empty temporary table in front of each table, the event store's own excepted: the projectors' own
-/// statements then write there. The transaction in which they run is read-only but for temporary tables.
+/// Creates an empty temporary table in front of each table except those of the event store: the projectors' own
+/// statements then write there. The transaction in which they run is read-only except for temporary tables.
 pub(super) async fn create_shadows(client: &Client) -> Result<(), tokio_postgres::Error> {
     let sql = "SELECT quote_ident(table_name) FROM information_schema.tables
         WHERE table_schema = 'public' AND table_type = 'BASE TABLE' AND table_name NOT IN
@@ -37,7 +37,7 @@ pub(super) async fn create_shadows(client: &Client) -> Result<(), tokio_postgres
     Ok(())
 }
 
-/// Statements that were prepared.
+/// Prepared statements.
 pub(super) type Prepared = HashMap<&'static str, Statement>;
 
 /// Runs the statements of one event on the shadow tables.
@@ -52,7 +52,7 @@ pub(super) async fn project(
     projectors.iter().for_each(|projector| projector.project(recorded, &mut statements));
     let statements = statements.into_vec();
     let statements: Vec<_> = statements.iter().filter(|statement| !statement.is_check).collect();
-    // They run in the order in which they are sent. Were they prepared on the way, one could overtake another.
+    // They run in the order in which they are sent. If they were prepared on demand, one could overtake another.
     for statement in &statements {
         if !prepared.contains_key(statement.sql) {
             let new = transaction.prepare(statement.sql).await.map_err(Error::internal)?;
@@ -68,7 +68,7 @@ pub(super) async fn project(
         let detail = error.as_db_error().map_or_else(|| error.to_string(), ToString::to_string);
         let (org, position) = (recorded.org, recorded.position);
         report.fault(format!("org {org}: the event at position {position} cannot be projected: {detail}"));
-        // The transaction is lost with the first failed statement, so nothing more can be read in it.
+        // The first failed statement aborts the transaction, so nothing more can be read in it.
         return Err(Error::internal(format!("{}; the verification was aborted", report.faults.join("; "))));
     }
     Ok(())

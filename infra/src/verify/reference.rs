@@ -1,5 +1,5 @@
-//! Checks that what objects refer to is there. The log can break such a rule without a gap in it: the projectors then make
-//! of it just what is stored.
+//! Checks the references between objects. The log can break such a rule without having a gap: the projectors then
+//! produce exactly the stored rows.
 
 use kymograph_app::Result;
 use kymograph_domain::OrgId;
@@ -9,7 +9,7 @@ use tokio_postgres::Transaction;
 use super::Report;
 use super::side_table::{Rule, check_rules};
 
-// A rule below says how deep folders nest.
+// A rule below contains the maximum depth of folders.
 const _: () = assert!(MAX_DEPTH == 5);
 
 /// Rules on the rows of one org. `app_org_id()` is the org.
@@ -29,7 +29,7 @@ const TENANT_RULES: &[Rule] = &[
     },
     Rule {
         table: "team_members",
-        // The user may not be a member of the org, and be deleted without a word in the org's log.
+        // The user need not be a member of the org, and can be deleted without an event in the org's log.
         sql: "SELECT m.user_id || ' of ' || m.team_id FROM public.team_members m WHERE m.org_id = app_org_id()
                 AND NOT EXISTS (SELECT FROM public.teams t WHERE t.org_id = app_org_id() AND t.id = m.team_id)",
         what: "is a member of a missing team",
@@ -43,7 +43,7 @@ const TENANT_RULES: &[Rule] = &[
     },
     Rule {
         table: "folders",
-        // A folder that cannot be reached from the root within the allowed depth is in a circle, or too deep.
+        // A folder that cannot be reached from the root within the maximum depth is in a cycle, or too deep.
         sql: "WITH RECURSIVE reached (uid, depth) AS (
                 SELECT uid, 1 FROM public.folders WHERE org_id = app_org_id() AND parent_uid = ''
                 UNION ALL
@@ -71,7 +71,7 @@ const TENANT_RULES: &[Rule] = &[
     },
     Rule {
         table: "annotations",
-        // Those of a dashboard that ended are deleted by a job.
+        // The annotations of a deleted dashboard are deleted by a job.
         sql: "SELECT a.id::text FROM public.annotations a WHERE a.org_id = app_org_id() AND a.dashboard_id <> 0
                 AND NOT EXISTS (SELECT FROM public.dashboards d
                     WHERE d.org_id = app_org_id() AND d.id = a.dashboard_id AND d.uid = a.dashboard_uid)

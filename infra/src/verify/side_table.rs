@@ -1,4 +1,4 @@
-//! Checks the tables that are not derived from the log, as far as the log says something about them.
+//! Checks the tables that are not derived from the log, as far as the log constrains them.
 
 use kymograph_app::{Error, Result};
 use kymograph_domain::OrgId;
@@ -6,7 +6,7 @@ use tokio_postgres::Transaction;
 
 use super::Report;
 
-/// A table, and a query for the rows in it that cannot be.
+/// A table, and a query for its invalid rows.
 pub(super) struct Rule {
     pub(super) table: &'static str,
     pub(super) sql: &'static str,

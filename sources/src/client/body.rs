@@ -1,4 +1,4 @@
-//! Bodies of answers: never more of them than is allowed, compressed or not.
+//! Response bodies, limited in size both compressed and decompressed.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -12,10 +12,10 @@ use hyper::body::{Body as _, Incoming};
 use kymograph_app::source::room::AnswerShare;
 use tokio::time::{Instant, timeout_at};
 
-/// How long an answer that is passed on may take as a whole.
+/// The maximum time to forward a response.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(600);
 
-/// How much is decompressed at a time: gzip makes a thousand times as much of it at most.
+/// How many compressed bytes are decompressed at a time: gzip expands them at most a thousandfold.
 const COMPRESSED_PART: usize = 1024;
 
 /// Why a body cannot be read.
@@ -24,21 +24,21 @@ pub(super) enum BodyError {
     /// It is too large.
     #[error("answered with more than {0} bytes")]
     TooLarge(usize),
-    /// It is not what its encoding says, or ends before its end.
+    /// It contradicts its encoding, or ends prematurely.
     #[error("broke off its answer")]
     Broken(#[from] hyper::Error),
-    /// Its gzip is none.
+    /// Its gzip is invalid.
     #[error("answered with gzip that cannot be read")]
     Gzip,
-    /// It is compressed in another way than was asked for.
+    /// Its encoding was not requested.
     #[error("answered with an encoding that was not asked for")]
     Encoding,
-    /// There is no memory for it.
+    /// The memory budget for it is exhausted.
     #[error("{}", .0.message())]
     NoRoom(kymograph_app::Error),
 }
 
-/// How a body is encoded.
+/// The encoding of a body.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Encoding {
     Identity,
@@ -46,7 +46,7 @@ pub(super) enum Encoding {
 }
 
 impl Encoding {
-    /// What the header says.
+    /// Parses the header `Content-Encoding`.
     pub(super) fn parse(header: Option<&str>) -> Result<Self, BodyError> {
         match header.map(str::trim) {
             None | Some("" | "identity") => Ok(Self::Identity),
@@ -56,7 +56,7 @@ impl Encoding {
     }
 }
 
-/// Bytes up to a limit.
+/// A buffer with a size limit.
 struct Bounded {
     bytes: Vec<u8>,
     limit: usize,
@@ -78,7 +78,8 @@ impl Write for Bounded {
     }
 }
 
-/// Reads a whole body, which is at most so large as it is and as what it stands for. Its memory is that of `share`.
+/// Reads a complete body. The limit applies to the announced and to the decompressed size; the memory is taken from
+/// `share`.
 pub(super) async fn read(
     mut body: Incoming,
     encoding: Encoding,
@@ -115,7 +116,7 @@ pub(super) async fn read(
     decoder.finish().map(|plain| plain.bytes).map_err(|_| BodyError::Gzip)
 }
 
-/// A body as it comes, each part within a time. It fails where it is too large.
+/// A body as a stream with a timeout for each part. It fails once it exceeds the limit.
 pub(super) fn stream(
     body: Incoming,
     limit: usize,

@@ -1,4 +1,4 @@
-//! Connections to a source. Here, and nowhere else, it is decided which address is connected to.
+//! Connections to a source. This is the only place that decides which address is connected to.
 
 use std::io;
 use std::net::SocketAddr;
@@ -25,7 +25,7 @@ use super::settings::ClientSettings;
 use super::tls::Tls;
 use crate::policy::{Egress, ResolveError};
 
-/// The most bytes of a proxy's answer to `CONNECT`.
+/// The maximum size of a proxy's response to `CONNECT`, in bytes.
 const MAX_PROXY_HEAD: usize = 8 * 1024;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -91,7 +91,8 @@ impl Inner {
         Ok(Link::Tls(Box::new(in_time(self.settings.dial_timeout, "TLS", begun).await?)))
     }
 
-    /// A proxy looks names up itself. What the name leads to here is checked nevertheless, if it leads anywhere.
+    /// A proxy resolves names itself. The addresses that the name resolves to here are checked nevertheless, if there
+    /// are any.
     async fn check_behind_proxy(&self, host: &str, port: u16) -> Result<(), BoxError> {
         match self.resolved(self.egress.resolve(host, port)).await {
             Err(error) if is_refusal(&*error) => Err(error),
@@ -109,7 +110,7 @@ impl Inner {
         }
     }
 
-    /// Connects to the first address that answers. All of them together have the time-out.
+    /// Connects to the first address that accepts. All of them share the timeout.
     async fn dial(&self, addresses: Vec<SocketAddr>) -> Result<TcpStream, BoxError> {
         let count = u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
         let mut last: BoxError = "there is no address".into();
@@ -143,7 +144,7 @@ fn too_slow(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, format!("{what} took too long"))
 }
 
-/// Asks a proxy for a connection to a host.
+/// Requests a tunnel to a host from a proxy.
 async fn open_tunnel(
     stream: &mut TcpStream,
     host: &str,
@@ -158,7 +159,7 @@ async fn open_tunnel(
     }
     request.extend_from_slice(b"\r\n");
     stream.write_all(&request).await?;
-    // Byte by byte, so that nothing is taken of what follows the head.
+    // Byte by byte, so that no byte after the head is consumed.
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         if head.len() == MAX_PROXY_HEAD {
@@ -179,10 +180,10 @@ pub(super) enum Link {
     Plain {
         /// The stream.
         stream: TcpStream,
-        /// Whether it ends at a proxy, which wants whole addresses.
+        /// Whether it ends at a proxy, which expects absolute URLs.
         is_proxied: bool,
     },
-    /// With it.
+    /// With TLS.
     Tls(Box<TlsStream<TcpStream>>),
 }
 

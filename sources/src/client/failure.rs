@@ -1,4 +1,4 @@
-//! Why a request to a source has no answer, as people are told. Every message names the source.
+//! The errors of requests to a source, with messages for people. Every message names the source.
 
 use std::error::Error;
 use std::fmt::Display;
@@ -14,34 +14,34 @@ const BAD_GATEWAY: u16 = 502;
 const GATEWAY_TIMEOUT: u16 = 504;
 const FORBIDDEN: u16 = 403;
 
-/// The source as messages name it.
+/// The name of a source in messages.
 pub(crate) fn named(source: &SourceSettings) -> String {
     format!("data source {:?}", shown(&source.content.name))
 }
 
-/// A source whose settings make no sense.
+/// The error of a source with invalid settings.
 pub(crate) fn misconfigured(source: &SourceSettings, why: &str) -> QueryError {
     QueryError::invalid(format!("the settings of {} are not valid: {why}", named(source)))
 }
 
-/// An answer that cannot be used.
+/// The error of a response that cannot be used.
 pub(crate) fn unusable(source: &SourceSettings, why: impl Display) -> QueryError {
     QueryError::downstream(BAD_GATEWAY, format!("{} {why}", named(source)))
 }
 
-/// A source that is not asked.
+/// The error of a source that must not be queried.
 pub(crate) fn refused(source: &SourceSettings, why: impl Display) -> QueryError {
     let message = format!("{}: {why}", named(source));
     QueryError { message, status: FORBIDDEN, origin: ErrorOrigin::Plugin }
 }
 
-/// A source that takes too long.
+/// The error of a source that did not respond in time.
 pub(crate) fn timed_out(source: &SourceSettings, limit: Duration) -> QueryError {
     let message = format!("{} did not answer within {} s", named(source), limit.as_secs_f64());
     QueryError::unreached(GATEWAY_TIMEOUT, message)
 }
 
-/// A request that failed on its way.
+/// The error of a request that failed in transit.
 pub(crate) fn failed(source: &SourceSettings, error: &(dyn Error + 'static)) -> QueryError {
     let causes = || std::iter::successors(Some(error), |error: &&(dyn Error + 'static)| (*error).source());
     for cause in causes() {
@@ -57,7 +57,7 @@ pub(crate) fn failed(source: &SourceSettings, error: &(dyn Error + 'static)) -> 
             return QueryError::unreached(GATEWAY_TIMEOUT, message);
         }
     }
-    // The last cause is the plainest: what comes before it says where in the client it happened.
+    // The last cause is the plainest: those before it only say where in the client it happened.
     let cause = causes().last().unwrap_or(error);
     let message = format!("{} cannot be reached: {}", named(source), shown(&cause.to_string()));
     QueryError::unreached(BAD_GATEWAY, message)

@@ -1,4 +1,4 @@
-//! Which headers go to a source, and which come back.
+//! Which headers are forwarded to a source, and which of its headers are returned.
 
 use std::collections::HashSet;
 
@@ -18,7 +18,7 @@ const HOP_BY_HOP: &[&str] = &[
     "upgrade",
 ];
 
-/// Headers of a request that are meant for this server: who asks, from where, and by which way.
+/// Request headers addressed to this server: the caller's credentials, address and route.
 const OF_THE_CALLER: &[&str] = &[
     "authorization",
     "content-length",
@@ -37,7 +37,7 @@ const OF_THE_CALLER: &[&str] = &[
 /// Prefixes of further ones.
 const PREFIXES_OF_THE_CALLER: &[&str] = &["x-forwarded-", "x-grafana-", "sec-"];
 
-/// Headers of an answer that would say something about this server: to a browser, or to a server in front of it.
+/// Response headers that would be taken as statements of this server, by a browser or by a proxy in front of it.
 const ABOUT_THE_SERVER: &[&str] = &[
     "alt-svc",
     "clear-site-data",
@@ -56,7 +56,7 @@ const ABOUT_THE_SERVER: &[&str] = &[
 /// Prefixes of further ones.
 const PREFIXES_ABOUT_THE_SERVER: &[&str] = &["access-control-", "x-accel-"];
 
-/// The headers of a request that go on to a source.
+/// The request headers that are forwarded to a source.
 pub(super) fn of_request(headers: &[Header]) -> HeaderMap {
     let named = named_by_connection(headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     let mut kept = HeaderMap::new();
@@ -75,11 +75,12 @@ pub(super) fn of_request(headers: &[Header]) -> HeaderMap {
     kept
 }
 
-/// The headers of an answer that go back to the client. A browser that shows the answer as a page runs nothing of it.
+/// The response headers that are returned to the client. A browser that displays the response as a page executes
+/// nothing in it.
 pub(super) fn of_answer(headers: &HeaderMap) -> Vec<Header> {
     let texts = || headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
     let named = named_by_connection(texts());
-    // The length of a body that comes in chunks is that of the chunks, whatever else is said of it.
+    // The length of a chunked body is that of its chunks, whatever another header says.
     let has_other_length = headers.contains_key(TRANSFER_ENCODING);
     let mut kept: Vec<Header> = texts()
         .filter(|(name, _)| {
@@ -96,12 +97,12 @@ pub(super) fn of_answer(headers: &HeaderMap) -> Vec<Header> {
     kept
 }
 
-/// The value of a header, the first if there are several.
+/// The first value of a header.
 pub(crate) fn value<'a>(headers: &'a [Header], name: &str) -> Option<&'a str> {
     headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
 }
 
-/// The cookies of a request that go on to a source, as a header has them.
+/// The request cookies that are forwarded to a source, as the value of a header.
 pub(super) fn cookies(headers: &[Header], kept: &[String]) -> Option<String> {
     let all = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("cookie"));
     let pairs = all.flat_map(|(_, value)| value.split(';')).map(str::trim);
@@ -121,7 +122,7 @@ fn begins(name: &str, prefixes: &[&str]) -> bool {
         .any(|prefix| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix)))
 }
 
-/// What `Connection` names is of the connection, too.
+/// The headers that `Connection` lists, which concern the connection only.
 fn named_by_connection<'a>(headers: impl Iterator<Item = (&'a str, &'a str)>) -> HashSet<String> {
     let connection = headers.filter(|(name, _)| name.eq_ignore_ascii_case("connection"));
     connection.flat_map(|(_, value)| value.split(',')).map(|name| name.trim().to_ascii_lowercase()).collect()

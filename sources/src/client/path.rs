@@ -1,13 +1,13 @@
-//! Addresses below that of a source.
+//! URLs below the base URL of a source.
 
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-/// How many times a path may be encoded.
+/// How many levels of percent-encoding a path may have.
 const MAX_ENCODINGS: usize = 4;
 
-/// The address at a path, which is percent-encoded, below a base; `None` if it could lead out of the base, however the source
-/// decodes it.
+/// The URL of a percent-encoded path below a base; `None` if it could lead out of the base, however the source decodes
+/// it.
 pub(super) fn below(base: &Url, path: &str, query: &str) -> Option<Url> {
     if !stays_below(path) {
         return None;
@@ -27,12 +27,12 @@ pub(super) fn below(base: &Url, path: &str, query: &str) -> Option<Url> {
     (is_same_host && url.path().starts_with(root)).then_some(url)
 }
 
-/// Whether no part of a path means the folder above, at any depth of encoding.
+/// Whether no segment of a path means the parent folder, at any level of encoding.
 fn stays_below(path: &str) -> bool {
     let mut text = path.to_owned();
     for _ in 0..MAX_ENCODINGS {
         let leaves = text.split(['/', '\\']).any(|part| {
-            // Some servers cut parameters off before they look at a part.
+            // Some servers cut off parameters before they interpret a segment.
             let name = part.split(';').next().unwrap_or_default().trim();
             name == ".." || name == "."
         });

@@ -1,4 +1,4 @@
-//! How the server speaks HTTP: what its operator sets, and what a source does.
+//! The HTTP settings: those of the operator, and those of a source.
 
 use std::time::Duration;
 
@@ -10,13 +10,14 @@ use serde_json::Value;
 
 use super::failure::misconfigured;
 
-/// The longest time-out that a source may set.
+/// The maximum timeout that a source may set.
 pub(crate) const MAX_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// The most headers that a source may set.
+/// The maximum number of headers that a source may set.
 const MAX_HEADERS: usize = 64;
 
-/// What a message is framed or routed by. A source that could set it would make two readers of a message see two messages.
+/// The headers that frame or route a message. A source that could set them could make two parsers disagree about where
+/// a message ends.
 const FIXED_HEADERS: &[&str] = &[
     "connection",
     "content-length",
@@ -30,23 +31,23 @@ const FIXED_HEADERS: &[&str] = &[
     "upgrade",
 ];
 
-/// How the server speaks HTTP with all sources.
+/// The HTTP settings for all sources.
 #[derive(Clone, Debug)]
 pub struct ClientSettings {
-    /// How long an answer may take, unless the source says otherwise: a whole one if it is read here, the head of one that is
-    /// passed on, and each part of that.
+    /// The timeout of a response, unless the source sets one: of the complete response if it is read here; if it is
+    /// forwarded, of its head and of each part of its body.
     pub timeout: Duration,
-    /// How long connecting may take, and then again the beginning of TLS.
+    /// The timeout for connecting, and then again for the TLS handshake.
     pub dial_timeout: Duration,
-    /// After which silence the system checks that a connection is there; zero for never.
+    /// How long a connection is silent before the system checks that it is alive; zero disables the check.
     pub keep_alive: Duration,
     /// How long an unused connection is kept.
     pub idle_timeout: Duration,
-    /// How many unused connections to a source are kept.
+    /// The maximum number of unused connections kept for a source.
     pub max_idle: usize,
-    /// Whether sources are told who asks, as `X-Grafana-User`.
+    /// Whether sources receive the caller's login as `X-Grafana-User`.
     pub sends_user: bool,
-    /// The proxy that all requests go through. Those of the environment do not count.
+    /// The proxy for all requests. The proxy settings of the environment are ignored.
     pub proxy: Option<ForwardProxy>,
 }
 
@@ -64,7 +65,7 @@ impl Default for ClientSettings {
     }
 }
 
-/// A proxy of HTTP that the operator trusts: it connects to what a name leads to for it, which is not seen here.
+/// An HTTP proxy that the operator trusts: it resolves the names itself, so the addresses are not visible here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForwardProxy {
     pub(super) host: String,
@@ -73,10 +74,10 @@ pub struct ForwardProxy {
 }
 
 impl ForwardProxy {
-    /// The port of a proxy that is named without one.
+    /// The port of a proxy whose URL has none.
     const DEFAULT_PORT: u16 = 80;
 
-    /// Reads an address like `http://user:password@proxy.example.org:3128`.
+    /// Parses a URL like `http://user:password@proxy.example.org:3128`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let url = url::Url::parse(text).ok().filter(|url| url.scheme() == "http" && url.path() == "/")?;
@@ -95,35 +96,35 @@ fn decoded(text: &str) -> String {
     percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
-/// The header of basic authentication, which is not printed.
+/// The value of a basic authentication header, marked as sensitive.
 pub(super) fn basic(user: &str, password: &str) -> Option<HeaderValue> {
     secret(&format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
 }
 
-/// The value of a header that is not printed.
+/// A header value that is marked as sensitive, so that it is not printed.
 pub(super) fn secret(text: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(text).ok()?;
     value.set_sensitive(true);
     Some(value)
 }
 
-/// A text of a source's own settings, empty if there is none.
+/// A string in a source's `json_data`, empty if there is none.
 pub(crate) fn json_text<'a>(source: &'a SourceSettings, name: &str) -> &'a str {
     source.content.json_data.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// A flag of a source's own settings.
+/// A flag in a source's `json_data`.
 pub(crate) fn json_flag(source: &SourceSettings, name: &str) -> bool {
     source.content.json_data.get(name).and_then(Value::as_bool).unwrap_or_default()
 }
 
-/// A whole number of a source's own settings, which forms write as a text as well.
+/// An integer in a source's `json_data`, which forms also write as a string.
 pub(crate) fn json_number(source: &SourceSettings, name: &str) -> Option<u64> {
     let value = source.content.json_data.get(name)?;
     value.as_u64().or_else(|| value.as_str()?.trim().parse().ok())
 }
 
-/// The time-out of a source.
+/// The timeout of a source.
 pub(super) fn timeout(source: &SourceSettings, settings: &ClientSettings) -> Duration {
     match json_number(source, "timeout") {
         Some(seconds) if seconds > 0 => Duration::from_secs(seconds).min(MAX_TIMEOUT),
@@ -131,13 +132,13 @@ pub(super) fn timeout(source: &SourceSettings, settings: &ClientSettings) -> Dur
     }
 }
 
-/// The names of the cookies that go on to a source.
+/// The names of the cookies that are forwarded to a source.
 pub(super) fn kept_cookies(source: &SourceSettings) -> Vec<String> {
     let names = source.content.json_data.get("keepCookies").and_then(Value::as_array);
     names.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-/// The headers that each request to a source has.
+/// The headers that are added to each request to a source.
 pub(super) fn own_headers(source: &SourceSettings) -> Result<Vec<(HeaderName, HeaderValue)>, QueryError> {
     let mut headers = Vec::new();
     if source.content.basic_auth {

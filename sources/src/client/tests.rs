@@ -1,4 +1,4 @@
-//! Going out, against servers on this machine.
+//! Outgoing requests, against servers on this machine.
 
 mod bad_answer;
 mod egress;
@@ -19,7 +19,7 @@ async fn fetch(clients: &HttpClients, context: &SourceContext) -> Result<Answer,
     clients.of(&context.source)?.fetch(context, GET).await
 }
 
-/// A server that notes what it is asked.
+/// A server that records its requests.
 async fn noting() -> (StandIn, Arc<Mutex<Vec<Seen>>>) {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let noted = seen.clone();
@@ -98,7 +98,7 @@ async fn clients_are_kept_until_their_source_changes() {
     source.version = 2;
     fetch(&clients, &context(source.clone())).await.unwrap();
     assert_eq!(server.connections(), 2);
-    // A source that was deleted and made again under its uid begins at version 1, too.
+    // A source that was deleted and created again with the same uid begins at version 1, too.
     (source.id, source.version) = (2, 1);
     fetch(&clients, &context(source.clone())).await.unwrap();
     source.org = OrgId(2);

@@ -1,4 +1,4 @@
-//! TLS as a source wants it.
+//! The TLS settings of a source.
 
 use std::sync::Arc;
 
@@ -14,11 +14,11 @@ use super::failure::misconfigured;
 use super::settings::{json_flag, json_text};
 use crate::certificate::{authorities, certificates, private_key, roots_of_system};
 
-/// How TLS is spoken with a source.
+/// The TLS configuration for a source.
 #[derive(Clone)]
 pub(super) struct Tls {
     pub(super) config: Arc<ClientConfig>,
-    /// The name that the source's certificate must have, if it is not the host of its address.
+    /// The name expected in the source's certificate, if it is not the host of its URL.
     pub(super) server_name: Option<ServerName<'static>>,
 }
 
@@ -91,7 +91,7 @@ fn named_certificates(
         .ok_or_else(|| misconfigured(source, &format!("{what} is no PEM text of a certificate")))
 }
 
-/// Takes any certificate, but only from who has its key.
+/// Accepts any certificate, but only from a server that has its private key.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 

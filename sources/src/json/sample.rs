@@ -1,17 +1,18 @@
-//! Samples as nearly all are written, like `[1435781430.781,"1.5"]`: read in one pass, because answers have millions of them.
+//! A fast path for samples in their usual notation, like `[1435781430.781,"1.5"]`: parsed in one pass, because
+//! responses have millions of them.
 
-/// The most digits that a float holds exactly, whatever they are.
+/// The maximum number of digits that a float always represents exactly.
 const EXACT_DIGITS: usize = 15;
 
-/// Powers of ten, all of which are floats.
+/// Powers of ten that a float represents exactly.
 const POWERS: [f64; EXACT_DIGITS + 1] =
     [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
 
-/// Nanoseconds of the last of so many decimals of a second.
+/// The nanoseconds in a unit of the last decimal of a second, by the number of decimals.
 const NANOS: [u64; 10] =
     [1_000_000_000, 100_000_000, 10_000_000, 1_000_000, 100_000, 10_000, 1_000, 100, 10, 1];
 
-/// The most digits of the seconds of a time that is read here.
+/// The maximum number of digits of the seconds of a time.
 const MAX_SECOND_DIGITS: usize = 10;
 
 /// A sample at the beginning of a text.
@@ -19,12 +20,13 @@ pub(super) struct Sample {
     /// Nanoseconds since 1970.
     pub(super) time: i64,
     pub(super) value: f64,
-    /// How many bytes it has.
+    /// Its length, in bytes.
     pub(super) length: usize,
 }
 
 impl Sample {
-    /// Reads a sample without white space, exponents and names of numbers; `None` if it is written otherwise, or is none.
+    /// Parses a sample without white space, exponents and names of numbers; `None` if it is written otherwise, or is
+    /// invalid.
     #[inline]
     pub(super) fn read(text: &str) -> Option<Self> {
         let bytes = text.as_bytes();
@@ -67,7 +69,8 @@ impl Sample {
     }
 }
 
-/// The digits at the beginning of a text behind those of a number, and how many they are. Beyond 19 the number means nothing.
+/// Appends the digits at the beginning of a text to a number, and counts them. Beyond 19 digits the number is
+/// meaningless.
 #[inline]
 fn digits(text: &[u8], mut number: u64) -> (u64, usize) {
     let mut count = 0;

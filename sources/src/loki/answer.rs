@@ -1,4 +1,4 @@
-//! Answers of the API of Loki as frames.
+//! Responses of the API of Loki as frames.
 
 use kymograph_domain::source::frame::Frame;
 
@@ -7,10 +7,10 @@ use super::query::LokiQuery;
 use crate::json::{Json, Read};
 use crate::series::{self, Naming};
 
-/// The type of a result that has lines of logs.
+/// The type of a result with log lines.
 const STREAMS: &str = "streams";
 
-/// Reads a text. What is made of it is bounded by a number of bytes.
+/// Parses a response. `budget` limits the memory of the result, in bytes.
 pub(super) fn read(text: &str, budget: usize, query: &LokiQuery) -> Read<Vec<Frame>> {
     let mut json = Json::new(text, budget);
     let mut frames = None;
@@ -25,7 +25,7 @@ pub(super) fn read(text: &str, budget: usize, query: &LokiQuery) -> Read<Vec<Fra
     frames.map_or_else(|| json.malformed(), Ok)
 }
 
-/// Reads the type and the result, in whichever order they come.
+/// Parses the type and the result, in either order.
 fn read_data(json: &mut Json<'_>, query: &LokiQuery) -> Read<Option<Vec<Frame>>> {
     let (mut result_type, mut waiting, mut frames) = (None::<String>, None, None);
     json.object(|json, name| {
@@ -72,7 +72,7 @@ fn read_result(json: &mut Json<'_>, result_type: &str, query: &LokiQuery) -> Rea
     Ok(frames)
 }
 
-/// What an error says, in JSON or not.
+/// The message of an error response, in JSON or not.
 pub(super) fn error_text(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     let mut json = Json::new(&text, text.len());

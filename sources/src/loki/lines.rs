@@ -1,4 +1,4 @@
-//! Lines of logs in columns.
+//! Log lines in columns.
 
 use std::collections::HashMap;
 
@@ -9,10 +9,10 @@ use super::query::LokiQuery;
 use crate::json::{Json, LABEL, Read};
 use crate::series::SERIES;
 
-/// What a line takes beside its texts.
+/// The bytes counted for a line in addition to its texts.
 const LINE: usize = 192;
 
-/// Where a label comes from: the stream, what was sent along with a line, or what was read out of a line.
+/// The origin of a label: the stream, the metadata sent with a line, or the parsed line.
 const OF_STREAM: &str = "I";
 const OF_METADATA: &str = "S";
 const OF_LINE: &str = "P";
@@ -24,7 +24,7 @@ struct Line {
     label_types: String,
 }
 
-/// Labels by name, each with where it comes from.
+/// Labels by name, each with its origin.
 #[derive(Clone, Default)]
 struct Origins(Vec<(&'static str, Labels)>);
 
@@ -50,12 +50,12 @@ impl Origins {
 #[derive(Default)]
 pub(super) struct Lines {
     lines: Vec<Line>,
-    /// Whether the answer tells where labels come from.
+    /// Whether the response reports the origin of labels.
     is_categorized: bool,
 }
 
 impl Lines {
-    /// Reads all streams.
+    /// Parses all streams.
     pub(super) fn read(json: &mut Json<'_>) -> Read<Self> {
         let mut lines = Self::default();
         json.list(|json| {
@@ -94,7 +94,8 @@ impl Lines {
                 return json.malformed();
             };
             json.expect(b',')?;
-            // Each line repeats the labels of its stream, unless it has others of their names: to find that out is as much work.
+            // Each line is counted with the labels of its stream, although it may override them: to check that costs as
+            // much.
             json.spend(LINE + texts.0.len() + texts.1.len())?;
             let text = json.string()?.into_owned();
             let (labels, label_types) = if json.accept(b',')? {
@@ -109,7 +110,7 @@ impl Lines {
         })
     }
 
-    /// Reads the labels of one line: by origin if Loki tells it, else all of them as sent along.
+    /// Parses the labels of one line: by origin if Loki reports it, otherwise all of them as metadata.
     fn read_own_labels(&mut self, json: &mut Json<'_>, mut origins: Origins) -> Read<Origins> {
         let mut plain = Labels::new();
         json.object(|json, name| {
@@ -131,7 +132,7 @@ impl Lines {
         Ok(origins)
     }
 
-    /// The frame of all lines, in the order that was asked for.
+    /// The frame of all lines, in the requested order.
     pub(super) fn into_frame(mut self, query: &LokiQuery) -> Frame {
         if query.is_forward {
             self.lines.sort_by_key(|line| line.time);
@@ -169,7 +170,7 @@ impl Lines {
     }
 }
 
-/// Ids of lines: the same line has the same one in each answer, and no two lines of an answer have the same.
+/// The ids of lines: a line has the same id in every response, and the ids in one response are unique.
 fn ids(lines: &[Line]) -> Vec<String> {
     let mut seen: HashMap<(i64, u64), u32> = HashMap::with_capacity(lines.len());
     let id = |line: &Line| {

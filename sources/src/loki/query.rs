@@ -1,4 +1,4 @@
-//! A query as Loki is asked it.
+//! A query in the form that Loki expects.
 
 use form_urlencoded::Serializer;
 use kymograph_app::source::backend::{Query, QueryError, SourceSettings};
@@ -10,10 +10,10 @@ use crate::interval::{self, MAX_POINTS, SECOND, seconds_text};
 use crate::prometheus::metric_name;
 use crate::template;
 
-/// The number of lines where neither the query nor the source says one.
+/// The number of lines if neither the query nor the source sets one.
 const DEFAULT_LINES: i64 = 1_000;
 
-/// The most lines that are asked for. Loki has a limit of its own, which is lower unless its operator raised it.
+/// The maximum number of lines requested. Loki's own limit is lower unless its operator raised it.
 pub(crate) const MAX_LINES: i64 = 100_000;
 
 /// A query of Loki.
@@ -21,7 +21,7 @@ pub(crate) const MAX_LINES: i64 = 100_000;
 pub(super) struct LokiQuery {
     /// The expression without variables.
     pub(super) expression: String,
-    /// Whether the values at the end of the range are asked for, instead of what happened in it.
+    /// Whether the values at the end of the range are requested, instead of a series over the range.
     pub(super) is_instant: bool,
     /// Whether the oldest lines come first.
     pub(super) is_forward: bool,
@@ -84,7 +84,7 @@ impl LokiQuery {
         parameters.finish()
     }
 
-    /// The query of numbers as it was sent, for people.
+    /// The metric query as it was sent, for people.
     pub(super) fn executed(&self) -> String {
         let step = interval::go_text(self.step_ms);
         if self.is_instant {
@@ -94,7 +94,7 @@ impl LokiQuery {
         }
     }
 
-    /// The query of lines as it was sent, for people.
+    /// The log query as it was sent, for people.
     pub(super) fn executed_logs(&self) -> String {
         format!("Expr: {}", self.expression)
     }
@@ -108,7 +108,7 @@ impl LokiQuery {
     }
 }
 
-/// The time between points: that of the query, or that of the panel by the factor of the query.
+/// The time between points: that of the query, or that of the panel multiplied by the factor of the query.
 fn step(query: &Query, range_ms: i64) -> Result<i64, QueryError> {
     let interval_ms = query.interval_ms.max(1);
     let wanted = fill(text(&query.model, "step")?.trim(), interval_ms, range_ms, interval_ms);

@@ -1,4 +1,4 @@
-//! The backend, against a server that answers from files in the shapes that Loki documents.
+//! The backend, against a server that responds with files in the formats that Loki documents.
 
 use std::sync::Mutex;
 
@@ -147,7 +147,7 @@ fn no_damage_is_taken_for_an_answer() {
         assert!(answer::read(text, 1 << 20, &query).is_ok());
         assert!((0..text.len()).all(|end| answer::read(&text[..end], 1 << 20, &query).is_err()));
     }
-    // Each line repeats the labels of its stream, which are paid for.
+    // Each line is counted with the labels of its stream.
     let lines = r#"["1","x"],"#.repeat(1_000);
     let stream = format!(
         r#"{{"data":{{"resultType":"streams","result":[{{"stream":{{"a":"{}"}},"values":[{}]}}]}}}}"#,

@@ -1,20 +1,20 @@
-//! What an address is.
+//! Classes of IP addresses.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// What an address is, as far as it matters who may connect to it.
+/// The class of an IP address, which decides whether it may be connected to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddressClass {
-    /// Of the internet.
+    /// On the internet.
     Public,
-    /// Of a network behind a router.
+    /// In a private network.
     Private,
-    /// Of the machine itself.
+    /// On the machine itself.
     Loopback,
-    /// Of a link, of many hosts at once, or of none.
+    /// Link-local, multicast, broadcast or unassigned.
     Reserved,
-    /// Of a cloud's service that gives credentials to whoever asks.
+    /// A cloud's metadata service, which gives credentials to any client.
     Metadata,
 }
 
@@ -42,7 +42,7 @@ const METADATA_V4: &[Ipv4Addr] = &[
     Ipv4Addr::new(168, 63, 129, 16),
 ];
 
-/// Those of AWS and of Google by IPv6.
+/// The metadata services of AWS and of Google in IPv6.
 const METADATA_V6: &[Ipv6Addr] = &[
     Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
     Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23),
@@ -51,7 +51,7 @@ const METADATA_V6: &[Ipv6Addr] = &[
 ];
 
 impl AddressClass {
-    /// The settings that would allow it, for people.
+    /// The settings that would allow it, as a part of an error message.
     pub(super) fn setting(self) -> &'static str {
         match self {
             Self::Private => " ([data_sources] allow_private_networks or allowed_hosts)",
@@ -61,7 +61,7 @@ impl AddressClass {
         }
     }
 
-    /// The class of an address. One of IPv6 that stands for one of IPv4 is what that is.
+    /// The class of an address. An IPv6 address that stands for an IPv4 address has the class of that.
     #[must_use]
     pub fn of(address: IpAddr) -> Self {
         match meant(address) {
@@ -71,7 +71,7 @@ impl AddressClass {
     }
 }
 
-/// The address that packets to this one reach in the end.
+/// The address that packets to this one finally reach.
 pub(super) fn meant(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
@@ -79,7 +79,7 @@ pub(super) fn meant(address: IpAddr) -> IpAddr {
     }
 }
 
-/// The address of IPv4 that a mapped or compatible one, or one of NAT64 (RFC 6052), stands for.
+/// The IPv4 address of a mapped, compatible or NAT64 (RFC 6052) IPv6 address.
 fn standing_for(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let [.., high, low] = address.segments();
     let stands = match address.segments() {
@@ -103,7 +103,7 @@ fn of_v4(address: Ipv4Addr) -> AddressClass {
         [10, ..] | [172, 16..=31, ..] | [192, 168, ..] | [100, 64..=127, ..] | [198, 18 | 19, ..] => {
             AddressClass::Private
         }
-        // This network, links, protocols, examples, relays of 6to4, multicast, future use and broadcast.
+        // This network, link-local, protocols, documentation, 6to4 relays, multicast, future use and broadcast.
         [0 | 224.., ..]
         | [169, 254, ..]
         | [192, 0, 0 | 2, _]
@@ -121,8 +121,8 @@ fn of_v6(address: Ipv6Addr) -> AddressClass {
     match address.segments() {
         [0, 0, 0, 0, 0, 0, 0, 1] => AddressClass::Loopback,
         [0xfc00..=0xfdff | 0xfec0..=0xfeff, ..] => AddressClass::Private,
-        // Only 2000::/3 is of the internet. Left out of it are protocols (Teredo among them), examples, 6to4, and interfaces that
-        // tunnel through IPv4 (ISATAP), which may end anywhere.
+        // Only 2000::/3 is on the internet. Excluded from it are protocols (Teredo among them), documentation, 6to4,
+        // and interfaces that tunnel through IPv4 (ISATAP), which may end anywhere.
         [0x2001, 0..=0x1ff | 0xdb8, ..]
         | [0x2002, ..]
         | [0x3fff, 0..=0xfff, ..]
@@ -132,7 +132,7 @@ fn of_v6(address: Ipv6Addr) -> AddressClass {
     }
 }
 
-/// The address of IPv4 at which a tunnel of 6to4, Teredo or ISATAP ends, or that a network's own NAT64 stands for.
+/// The IPv4 address at the end of a 6to4, Teredo or ISATAP tunnel, or of a network's own NAT64.
 fn tunnelled(address: Ipv6Addr) -> Option<Ipv4Addr> {
     match address.segments() {
         [0x2002, high, low, ..] => Some(of_segments(high, low)),
@@ -149,7 +149,7 @@ mod tests {
     use super::AddressClass::{Loopback, Metadata, Private, Public, Reserved};
     use super::*;
 
-    /// The first and the last address of every range, and what lies beside it.
+    /// The first and the last address of every range, and their neighbours.
     const CASES: &[(&str, AddressClass)] = &[
         ("0.0.0.0", Reserved),
         ("0.255.255.255", Reserved),

@@ -1,4 +1,4 @@
-//! From a host to addresses that may be connected to.
+//! Resolves a host to the addresses that may be connected to.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -10,37 +10,37 @@ use tokio::sync::Semaphore;
 
 use super::{EgressPolicy, Refusal};
 
-/// How many names are looked up at once. The look-up of the system blocks a thread, which nothing can end, and other work of the
-/// server uses threads of the same pool.
+/// The maximum number of concurrent lookups. A lookup by the system blocks a thread and cannot be cancelled, and other
+/// work of the server uses the same thread pool.
 pub(crate) const LOOKUPS: usize = 64;
 
-/// How many addresses of a name are tried.
+/// The maximum number of addresses of a name that are tried.
 const MAX_ADDRESSES: usize = 16;
 
-/// Looks names up.
+/// Resolves names.
 pub trait Names: Send + Sync {
     /// All addresses of a host.
     fn look_up(&self, host: &str) -> BoxFuture<'static, io::Result<Vec<IpAddr>>>;
 }
 
-/// Why there is no address to connect to.
+/// Why no address can be connected to.
 #[derive(Debug, thiserror::Error)]
 pub enum ResolveError {
-    /// It is not allowed.
+    /// The policy refuses the host.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The name could not be looked up.
+    /// The name cannot be resolved.
     #[error("the name {host} has no address")]
     Unknown {
         /// The host.
         host: String,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
 }
 
-/// The way out: looks names up, and gives the addresses that the policy allows. Whoever connects to exactly those cannot be
-/// led elsewhere by a name that changes its address between the check and the connection.
+/// The egress: resolves names, and returns the addresses that the policy allows. A caller that connects to exactly
+/// those cannot be redirected by a name that changes its address between the check and the connection.
 #[derive(Clone)]
 pub struct Egress {
     policy: Arc<EgressPolicy>,
@@ -48,25 +48,25 @@ pub struct Egress {
 }
 
 impl Egress {
-    /// A way out with the names of the system.
+    /// An egress with the resolver of the system.
     #[must_use]
     pub fn new(policy: EgressPolicy) -> Self {
         Self::with_names(policy, Arc::new(SystemNames { lookups: Arc::new(Semaphore::new(LOOKUPS)) }))
     }
 
-    /// A way out with other names.
+    /// An egress with another resolver.
     #[must_use]
     pub fn with_names(policy: EgressPolicy, names: Arc<dyn Names>) -> Self {
         Self { policy: Arc::new(policy), names }
     }
 
-    /// What is allowed.
+    /// The policy.
     #[must_use]
     pub fn policy(&self) -> &EgressPolicy {
         &self.policy
     }
 
-    /// The addresses of a host, which is a name or an address, that may be connected to. There is at least one.
+    /// The allowed addresses of a host, which is a name or an address. There is at least one.
     pub async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, ResolveError> {
         let addresses = self.look_up(host).await?;
         let mut refusal = None;
@@ -84,7 +84,7 @@ impl Egress {
         }
     }
 
-    /// The addresses of a host that the operator named, which need no permission.
+    /// The addresses of a host that the operator configured, which the policy does not apply to.
     pub(crate) async fn resolve_trusted(
         &self,
         host: &str,
@@ -107,7 +107,7 @@ fn unknown(host: &str, source: io::Error) -> ResolveError {
     ResolveError::Unknown { host: host.to_owned(), source }
 }
 
-/// The names of the system.
+/// The resolver of the system.
 struct SystemNames {
     lookups: Arc<Semaphore>,
 }

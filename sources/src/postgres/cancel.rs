@@ -1,4 +1,4 @@
-//! Tells a server to stop what it does for a connection.
+//! Cancels the statement of a connection.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,21 +12,21 @@ use tokio::time::timeout;
 
 use super::pool::{Endpoint, open};
 
-/// How long the server may take to be told.
+/// The timeout of a cancel request.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Tells a server to stop what it does for a connection.
+/// Cancels the statement of a connection.
 #[derive(Clone)]
 pub(super) struct Canceller {
     pub(super) endpoint: Arc<Endpoint>,
-    /// Where the connection leads to; the name may lead elsewhere by now.
+    /// The address of the connection; by now the name may resolve to another one.
     pub(super) address: SocketAddr,
     pub(super) process: i32,
     pub(super) secret: i32,
 }
 
 impl Canceller {
-    /// Tells it without anybody waiting for that. PostgreSQL notices only when it sends something that nobody is there any more.
+    /// Cancels in the background. PostgreSQL itself notices only when it sends something that the client is gone.
     pub(super) fn cancel(self) {
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(timeout(CANCEL_TIMEOUT, self.tell()));
@@ -36,7 +36,7 @@ impl Canceller {
     async fn tell(self) {
         let mut out = BytesMut::new();
         frontend::cancel_request(self.process, self.secret, &mut out);
-        // If the server cannot be told, its own time-out ends the statement.
+        // If the cancel request fails, the statement timeout of the server ends the statement.
         if let Ok((mut socket, _)) = open(&self.endpoint, self.address).await
             && socket.write_all(&out).await.is_ok()
         {

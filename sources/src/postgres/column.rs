@@ -1,4 +1,4 @@
-//! From the rows of a server to columns.
+//! Converts the rows of a server to columns.
 
 use fallible_iterator::FallibleIterator;
 use kymograph_domain::kernel::json::{MAX_DEPTH, depth_of_text};
@@ -10,19 +10,19 @@ use serde::de::IgnoredAny;
 use super::error::SourceError;
 use super::numeric::number;
 
-/// The most columns of a table; PostgreSQL has no more.
+/// The maximum number of columns of a table, which is that of PostgreSQL.
 pub const MAX_COLUMNS: usize = 1664;
 
-/// The bytes that a cell takes beside what the server sends for it.
+/// The bytes of a cell in addition to what the server sends for it.
 const TEXT_BYTES: usize = size_of::<String>() + 1;
 const NUMBER_BYTES: usize = size_of::<f64>() + 1;
 
-/// From 1970 to 2000, which is where PostgreSQL's times begin.
+/// From 1970 to 2000, the epoch of PostgreSQL.
 const EPOCH_DAYS: i64 = 10_957;
 const EPOCH_MICROS: i64 = EPOCH_DAYS * DAY_MICROS;
 const DAY_MICROS: i64 = 86_400_000_000;
 
-/// The types that come in PostgreSQL's binary format; all others come as the texts that it makes of them.
+/// The types requested in PostgreSQL's binary format; all others are requested as text.
 mod oid {
     pub(super) const BOOL: u32 = 16;
     pub(super) const INT8: u32 = 20;
@@ -43,9 +43,9 @@ mod oid {
 pub(super) struct Table {
     columns: Vec<(String, Builder)>,
     rows: usize,
-    /// The bytes that a row takes beside what the server sends for it.
+    /// The bytes of a row in addition to what the server sends for it.
     row_bytes: usize,
-    /// How many times there were that no frame can hold.
+    /// The number of times that a frame cannot represent.
     lost_times: usize,
 }
 
@@ -80,7 +80,7 @@ impl Table {
         Ok(Self { columns, rows: 0, row_bytes, lost_times: 0 })
     }
 
-    /// The format of each column as the server is asked for it: 1 is binary, 0 is text.
+    /// The format requested for each column: 1 is binary, 0 is text.
     pub(super) fn formats(&self) -> impl Iterator<Item = i16> {
         self.columns.iter().map(|(_, builder)| match builder {
             Builder::Text(_) | Builder::Json(_) => 0,
@@ -96,7 +96,7 @@ impl Table {
         self.lost_times
     }
 
-    /// The bytes that a row takes for which the server sends so many.
+    /// The bytes of a row for which the server sends `sent` bytes.
     pub(super) fn cost(&self, sent: usize) -> usize {
         self.row_bytes + sent
     }
@@ -124,7 +124,7 @@ impl Table {
         if rest.is_empty() { Ok(()) } else { Err(broken()) }
     }
 
-    /// The columns, each of which can have nulls.
+    /// The columns, each of which is nullable.
     pub(super) fn into_fields(self) -> Vec<Field> {
         self.columns.into_iter().map(|(name, builder)| Field::new(name, builder.into_column())).collect()
     }
@@ -170,7 +170,7 @@ impl Builder {
         }
     }
 
-    /// Adds a cell. False if it has a time that no frame can hold, which is null then.
+    /// Adds a cell. False if it is a time that a frame cannot represent, which becomes null.
     fn push(&mut self, cell: Option<&[u8]>) -> Result<bool, SourceError> {
         fn decoded<T, const N: usize>(
             cell: Option<&[u8]>,
@@ -218,7 +218,7 @@ impl Builder {
     }
 }
 
-/// Microseconds since 2000 as nanoseconds since 1970. Infinity is no time, and neither is what 64 bits do not hold.
+/// Microseconds since 2000 as nanoseconds since 1970; `None` for infinity and for values beyond 64 bits.
 fn instant(micros: i64) -> Option<i64> {
     micros.checked_add(EPOCH_MICROS)?.checked_mul(1000)
 }
@@ -228,13 +228,13 @@ fn midnight(days: i32) -> Option<i64> {
     (i64::from(days) + EPOCH_DAYS).checked_mul(DAY_MICROS)?.checked_mul(1000)
 }
 
-/// The longest JSON text that becomes a string, which can take six times as much.
+/// The maximum length of a JSON text that becomes a string, which can take six times as much.
 const MAX_DEEP_BYTES: usize = 64 * 1024;
 
-/// A JSON text. One that is nested too deeply cannot be put into an answer, and becomes a JSON string.
+/// A JSON text. One that is nested too deeply cannot be part of a response, and becomes a JSON string.
 fn json(cell: &[u8]) -> Result<String, SourceError> {
     let text = std::str::from_utf8(cell).map_err(|_| not_utf8())?;
-    // How deep it is comes first: a text that is too deep is one that cannot be read here.
+    // The depth is checked first: a text that is too deep cannot be parsed here.
     if depth_of_text(text) <= MAX_DEPTH {
         let is_json = serde_json::from_str::<IgnoredAny>(text).is_ok();
         return if is_json { Ok(text.to_owned()) } else { Err(broken()) };

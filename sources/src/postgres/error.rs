@@ -1,4 +1,4 @@
-//! Why a source did not answer.
+//! The errors of a source.
 
 use std::io;
 
@@ -10,35 +10,35 @@ use postgres_protocol::message::backend::ErrorResponseBody;
 use super::query::QUERY_TIMEOUT;
 use crate::text::{shown, shown_bytes};
 
-/// PostgreSQL's code for a statement that was cancelled, by its own time-out as well.
+/// PostgreSQL's code for a cancelled statement, also used for its own timeout.
 const QUERY_CANCELED: &str = "57014";
 
-/// Why a source did not answer.
+/// Why a source did not return a result.
 #[derive(Clone, Debug)]
 pub(super) enum SourceError {
-    /// The settings or the query make no sense.
+    /// The settings or the query are invalid.
     Invalid(String),
-    /// The source cannot be reached, or does not let us in.
+    /// The source cannot be reached, or rejects the login.
     Unreachable(String),
-    /// The server refused something.
+    /// The server returned an error.
     Refused(Refusal),
     /// The connection was lost, or the server does not speak PostgreSQL's protocol.
     Lost(String),
-    /// A row or another message is larger than the whole answer may be.
+    /// A row or another message exceeds the limit of the whole response.
     TooLarge(usize),
     /// All connections to the source are in use.
     Busy,
-    /// There are as many connections to sources as there may be, to those of the org or to all.
+    /// The limit of connections to all sources or to those of the org is reached.
     Full,
-    /// It took too long.
+    /// It timed out.
     TimedOut,
-    /// The statement is one that wants to copy.
+    /// The statement is a `COPY`.
     Copy,
-    /// There is no memory for the answer.
+    /// The memory budget for the response is exhausted.
     NoRoom(Error),
 }
 
-/// What a server says of what it refuses.
+/// An error response of a server.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Refusal {
     code: String,
@@ -74,11 +74,11 @@ impl Refusal {
         text
     }
 
-    /// The status that fits the class of the code.
+    /// The HTTP status for the class of the code.
     fn status(&self) -> u16 {
         match self.code.get(..2) {
             _ if self.code == QUERY_CANCELED => 504,
-            // Connections, resources, an operator, the system, and faults of the server.
+            // Connections, resources, operator intervention, system errors, and internal errors of the server.
             Some("08" | "53" | "57" | "58" | "XX") | None => 502,
             _ => 400,
         }
@@ -101,7 +101,7 @@ impl From<Error> for SourceError {
 }
 
 impl SourceError {
-    /// The error of a query to a source of this name.
+    /// The error of a query to the source with this name.
     pub(super) fn of_source(self, name: &str) -> QueryError {
         let downstream = |status, text: &str| QueryError::downstream(status, format!("{name}: {text}"));
         match self {

@@ -11,10 +11,10 @@ use super::error::{Refusal, SourceError};
 use super::session::Session;
 use super::settings::PostgresSettings;
 
-/// How often a server may have a password hashed for one log-in. PostgreSQL asks for 4,096.
+/// The maximum number of hash iterations that a server may request for one login. PostgreSQL requests 4,096.
 pub const MAX_SCRAM_ITERATIONS: u32 = 100_000;
 
-/// The process that serves a connection, and the secret with which it can be told to stop.
+/// The process that serves a connection, and the secret that authorizes cancel requests.
 pub(super) type CancelKey = (i32, i32);
 
 /// Logs in on a new connection.
@@ -27,7 +27,7 @@ pub(super) async fn log_in(
         ("user", settings.user.as_str()),
         ("database", settings.database.as_str()),
         ("client_encoding", "UTF8"),
-        // Texts are told from comments by this rule.
+        // The distinction between strings and comments relies on this setting.
         ("standard_conforming_strings", "on"),
         ("application_name", "kymograph"),
     ];
@@ -75,7 +75,8 @@ async fn scram(
             (sasl::SCRAM_SHA_256_PLUS, ChannelBinding::tls_server_end_point(end_point))
         }
         _ if !has(sasl::SCRAM_SHA_256) => return Err(unexpected()),
-        // It is said that we could have, so that the server finds out if its offer was tampered with.
+        // The client declares its support of channel binding, so that the server detects if its offer was tampered
+        // with.
         Some(_) => (sasl::SCRAM_SHA_256, ChannelBinding::unrequested()),
         None => (sasl::SCRAM_SHA_256, ChannelBinding::unsupported()),
     };
@@ -93,7 +94,7 @@ async fn scram(
             "the server wants a password hashed more than {MAX_SCRAM_ITERATIONS} times"
         )));
     }
-    // Hashing takes milliseconds, in which this thread would serve nobody.
+    // Hashing takes milliseconds, which would block this thread.
     let hashed = tokio::task::spawn_blocking(move || dialogue.update(&challenge).map(|()| dialogue));
     let mut dialogue = hashed.await.map_err(std::io::Error::other)??;
     out.clear();
@@ -106,7 +107,7 @@ async fn scram(
     }
 }
 
-/// How often a challenge wants the password hashed.
+/// The number of hash iterations that a challenge requests.
 fn iterations(challenge: &[u8]) -> Option<u32> {
     let challenge = std::str::from_utf8(challenge).ok()?;
     challenge.split(',').find_map(|part| part.strip_prefix("i="))?.parse().ok()

@@ -7,7 +7,7 @@ const EXACT_POWERS: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
     1e19, 1e20, 1e21, 1e22,
 ];
-/// The whole numbers up to here are doubles.
+/// The integers up to here are exact doubles.
 const EXACT_WHOLE: u64 = 1 << f64::MANTISSA_DIGITS;
 
 const NEGATIVE: u16 = 0x4000;
@@ -15,8 +15,8 @@ const NAN: u16 = 0xC000;
 const INFINITE: u16 = 0xD000;
 const NEGATIVE_INFINITE: u16 = 0xF000;
 
-/// The double that is nearest to a number in PostgreSQL's binary format: the count of its digits of base 10,000, the weight of
-/// the first, the sign, how many decimals are shown, and the digits.
+/// The double nearest to a number in PostgreSQL's binary format: the count of its digits of base 10,000, the weight of
+/// the first, the sign, the number of decimals shown, and the digits.
 pub(super) fn number(cell: &[u8]) -> Option<f64> {
     let (header, digits) = cell.split_first_chunk::<8>()?;
     let word = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
@@ -78,7 +78,7 @@ mod tests {
             (cell(-1, 0, &[3]), 0.0003),
             (cell(1, 0, &[1]), 10_000.0),
             (cell(4, 0, &[1844, 6744, 737, 955, 1615]), 18_446_744_073_709_551_615.0),
-            // More digits than a double has.
+            // More digits than a double can represent.
             (cell(0, 0, &[3, 1415, 9265, 3589, 7932, 3846]), std::f64::consts::PI),
             (cell(3, 0, &[9007, 1992, 5474, 993]), 9_007_199_254_740_993.0),
             (cell(75, 0, &[1]), 1e300),

@@ -1,4 +1,4 @@
-//! What a query asks for, and the frame that it is answered with.
+//! The plan of a query, and the frame of its result.
 
 use kymograph_app::source::backend::{Query, TimeRange};
 use kymograph_domain::source::frame::{Frame, FrameMeta, Notice};
@@ -12,10 +12,10 @@ use crate::sql::fill::{Fill, fill_of};
 use crate::sql::macros::{Replacements, statement};
 use crate::sql::time_series::{SeriesOptions, time_series, with_times};
 
-/// The least time between points, in milliseconds, if neither the query nor its source says it.
+/// The default minimum time between points, in milliseconds, if neither the query nor its source sets it.
 const LEAST_INTERVAL_MS: i64 = 60_000;
 
-/// What comes of the rows.
+/// The format of the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Format {
     TimeSeries,
@@ -23,7 +23,7 @@ enum Format {
     Logs,
 }
 
-/// What a query asks for.
+/// A parsed query.
 pub(super) struct Plan {
     /// The statement.
     pub(super) sql: String,
@@ -32,12 +32,12 @@ pub(super) struct Plan {
     range: TimeRange,
 }
 
-/// How many bytes series may take, and how many more for each byte of the rows.
+/// The memory allowed for series, in bytes: a constant, and a part for each byte of the rows.
 const WIDE_BYTES: usize = 1024 * 1024;
 const WIDE_BYTES_OF_BYTE: usize = 16;
 
 impl Plan {
-    /// Reads a query; nothing if it has no statement.
+    /// Parses a query; `None` if it has no statement.
     pub(super) fn of(query: &Query, settings: &PostgresSettings) -> Result<Option<Self>, String> {
         let raw_sql = match query.model.get("rawSql") {
             None | Some(Value::Null) => "",
@@ -63,8 +63,8 @@ impl Plan {
         Ok(Some(Self { sql: statement.sql, format: format(query.model.get("format"))?, fill, range }))
     }
 
-    /// How many bytes the frame of an answer of so many may take beside it. Most tables of series have about as many cells as
-    /// rows; what is missing in some of them is null.
+    /// The memory allowed for the frame of an answer in addition to the answer of `rows` bytes. Most tables of series
+    /// have about as many cells as rows; missing cells are null.
     pub(super) fn bytes_of_frames(&self, rows: usize) -> usize {
         match self.format {
             Format::TimeSeries => rows.saturating_mul(WIDE_BYTES_OF_BYTE).saturating_add(WIDE_BYTES),
@@ -72,7 +72,7 @@ impl Plan {
         }
     }
 
-    /// The frame of an answer, of which the series may take so many bytes.
+    /// The frame of an answer, whose series may take up to `max_bytes` bytes.
     pub(super) fn frames(self, answer: Answer, max_bytes: usize) -> Result<Vec<Frame>, String> {
         let mut notices = Vec::new();
         let rows = answer.table.as_ref().map_or(0, Table::rows);

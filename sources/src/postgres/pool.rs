@@ -1,4 +1,4 @@
-//! The connections to a source.
+//! The connection pool of a source.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,21 +26,21 @@ use super::tls::tls_of;
 use crate::policy::Egress;
 use crate::text::shown;
 
-/// The most connections to a source.
+/// The maximum number of connections to a source.
 pub const MAX_CONNECTIONS: usize = 10;
-/// How long a query waits for one of them.
+/// How long a query waits for a connection.
 pub const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(5);
-/// How long it may take to connect and to log in.
+/// The timeout for connecting and logging in.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long each of several addresses is tried.
+/// The timeout for each of several addresses.
 const ADDRESS_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long a connection is kept that has nothing to do.
+/// How long an idle connection is kept.
 pub const IDLE_TIME: Duration = Duration::from_secs(60);
 
-/// Undoes what a statement set or took for the connection: settings, locks, prepared statements.
+/// Resets the session state that a statement changed: settings, locks, prepared statements.
 const CLEAN: &str = "DISCARD ALL";
 
-/// A server, and how it is reached.
+/// A server and its connection settings.
 pub(super) struct Endpoint {
     pub(super) settings: PostgresSettings,
     tls: Tls,
@@ -49,18 +49,18 @@ pub(super) struct Endpoint {
     shares: Arc<Shares>,
 }
 
-/// The connections to a source as it was at one version.
+/// The connections to one version of a source.
 pub(super) struct SourcePool {
     pool: Pool<Connections>,
     endpoint: Arc<Endpoint>,
     weight: u32,
 }
 
-/// What a pool takes beside its settings, in bytes.
+/// The memory of a pool in addition to its settings, in bytes.
 const POOL_BYTES: u32 = 32 * 1024;
 
 impl SourcePool {
-    /// A pool without connections, which are opened when they are needed.
+    /// A pool without connections, which are opened on demand.
     pub(super) fn try_new(
         source: &SourceSettings,
         egress: Egress,
@@ -86,12 +86,12 @@ impl SourcePool {
         &self.endpoint.settings
     }
 
-    /// What it counts for in the cache, in bytes.
+    /// Its weight in the cache, in bytes.
     pub(super) fn weight(&self) -> u32 {
         self.weight
     }
 
-    /// Closes the connections that have nothing to do.
+    /// Closes idle connections.
     pub(super) fn close_idle(&self) {
         self.pool.retain(|_, _| false);
     }
@@ -110,7 +110,7 @@ impl SourcePool {
     }
 }
 
-/// Closes connections that have nothing to do, as long as there is a pool.
+/// Closes idle connections periodically, as long as the pool exists.
 fn close_idle(pool: &Pool<Connections>) {
     let pool = pool.weak();
     let Ok(runtime) = Handle::try_current() else { return };
@@ -123,7 +123,7 @@ fn close_idle(pool: &Pool<Connections>) {
     });
 }
 
-/// A connection that is used. If it is dropped while a statement runs, that is cancelled, and the connection closed.
+/// A connection in use. If it is dropped while a statement runs, the statement is cancelled, and the connection closed.
 pub(super) struct Lease {
     session: Option<Object<Connections>>,
     max_idle: usize,
@@ -149,7 +149,7 @@ impl Drop for Lease {
     }
 }
 
-/// Opens connections, and cleans them before they are used again.
+/// Opens connections, and resets them before they are used again.
 struct Connections {
     endpoint: Arc<Endpoint>,
 }
@@ -198,10 +198,11 @@ async fn begin(
     Ok(session)
 }
 
-/// A stream to a server, and what tells its TLS session from one with somebody in the middle.
+/// A stream to a server, and the data that binds authentication to its TLS session, against machine-in-the-middle
+/// attacks.
 type Opened = (Box<dyn Socket>, Option<Vec<u8>>);
 
-/// Opens a stream to one address of a server, encrypted if the source wants that.
+/// Opens a stream to one address of a server, encrypted if the source requires it.
 pub(super) async fn open(endpoint: &Endpoint, address: SocketAddr) -> Result<Opened, SourceError> {
     let unreachable = |error: std::io::Error| {
         SourceError::Unreachable(format!("the database cannot be reached: {}", shown(&error.to_string())))
@@ -215,7 +216,7 @@ pub(super) async fn open(endpoint: &Endpoint, address: SocketAddr) -> Result<Ope
     let mut out = BytesMut::new();
     frontend::ssl_request(&mut out);
     socket.write_all(&out).await.map_err(unreachable)?;
-    // One byte and no more: what follows belongs to TLS, whoever sent it.
+    // Exactly one byte: whatever follows must be part of the TLS session.
     if socket.read_u8().await.map_err(unreachable)? != b'S' {
         return Err(SourceError::Unreachable(
             "the database does not support TLS: set sslmode to disable, or enable ssl at the database"

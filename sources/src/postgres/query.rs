@@ -1,4 +1,4 @@
-//! Runs a statement, and makes a table of what it returns.
+//! Runs a statement and reads its result into a table.
 
 use std::time::Duration;
 
@@ -14,36 +14,36 @@ use super::error::{Refusal, SourceError};
 use super::pool::SourcePool;
 use super::session::{HEADER_BYTES, MAX_MESSAGE_BYTES, ROW, Session};
 
-/// The most rows of an answer, unless the server's settings say otherwise.
+/// The default maximum number of rows of a result, which the server's settings override.
 pub const MAX_ROWS: usize = 1_000_000;
-/// How long a statement may run.
+/// The timeout of a statement.
 pub const QUERY_TIMEOUT: Duration = Duration::from_secs(60);
-/// How much longer a server may take to tell that a statement ran for too long.
+/// How much longer the server may take to report that a statement timed out.
 const GRACE: Duration = Duration::from_secs(5);
 
 const BEGIN: &str = "BEGIN READ ONLY";
 const ROLLBACK: &str = "ROLLBACK";
 
-/// What a statement returned.
+/// The result of a statement.
 pub(super) struct Answer {
-    /// The table, unless the statement is one that returns none.
+    /// The table, unless the statement returns none.
     pub(super) table: Option<Table>,
-    /// Why there are fewer rows than the statement returns.
+    /// Why the result is truncated, if it is.
     pub(super) cut: Option<Cut>,
-    /// About how many bytes the table takes.
+    /// The approximate size of the table, in bytes.
     pub(super) bytes: usize,
 }
 
-/// Why an answer is not the whole one.
+/// Why a result is truncated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cut {
-    /// There are as many rows as there may be.
+    /// The maximum number of rows is reached.
     Rows,
-    /// There are as many bytes as there may be.
+    /// The maximum number of bytes is reached.
     Bytes,
 }
 
-/// How much an answer may hold, and whose memory it is.
+/// The limits of a result, and the memory share that it is taken from.
 #[derive(Clone, Copy)]
 pub(super) struct Room<'a> {
     pub(super) rows: usize,
@@ -51,16 +51,16 @@ pub(super) struct Room<'a> {
     pub(super) share: &'a AnswerShare,
 }
 
-/// How many bytes of an answer are taken at a time.
+/// The steps in which memory for a result is reserved, in bytes.
 const STEP_BYTES: usize = 64 * 1024;
 
-/// Runs a statement in a transaction that can write nothing, and that is undone. If this is dropped, the server is told to stop.
+/// Runs a statement in a read-only transaction that is rolled back. If this is dropped, the statement is cancelled.
 pub(super) async fn run(pool: &SourcePool, sql: &str, room: Room<'_>) -> Result<Answer, SourceError> {
     let whole = async {
         let mut lease = pool.lease().await?;
         let session = lease.session()?;
         let answer = run_on(session, sql, room).await;
-        // After a cut the rest is under way still, which ends with the connection.
+        // After a truncation the server still sends the rest, until the connection is closed.
         if session.has_transaction() && !session.is_busy() {
             session.command(ROLLBACK).await?;
         }
@@ -74,7 +74,7 @@ async fn run_on(session: &mut Session, sql: &str, room: Room<'_>) -> Result<Answ
     let mut out = BytesMut::new();
     let formats: Vec<i16> = table.iter().flat_map(Table::formats).collect();
     bind(formats, &mut out)?;
-    // With one row more than there may be it is known whether there are more.
+    // One row more than the maximum is requested, to detect whether there are more.
     frontend::execute("", i32::try_from(room.rows.saturating_add(1)).unwrap_or(i32::MAX), &mut out)?;
     command(ROLLBACK, &mut out)?;
     frontend::sync(&mut out);
@@ -83,7 +83,7 @@ async fn run_on(session: &mut Session, sql: &str, room: Room<'_>) -> Result<Answ
     Ok(Answer { table, cut, bytes })
 }
 
-/// Begins a transaction, and learns what a statement will return.
+/// Begins a transaction, and describes the result of a statement.
 async fn describe(session: &mut Session, sql: &str) -> Result<Option<Table>, SourceError> {
     if sql.contains('\0') {
         return Err(SourceError::Invalid("the query has a character that no statement can have".to_owned()));
@@ -112,14 +112,14 @@ fn command(text: &str, out: &mut BytesMut) -> Result<(), SourceError> {
     Ok(frontend::execute("", 0, out)?)
 }
 
-/// Binds the unnamed statement, with these formats of its columns.
+/// Binds the unnamed statement with these column formats.
 fn bind(formats: Vec<i16>, out: &mut BytesMut) -> Result<(), SourceError> {
     let nothing = |(): (), _: &mut BytesMut| Ok(IsNull::Yes);
     frontend::bind("", "", [], [], nothing, formats, out)
         .map_err(|_| SourceError::Lost("the statement cannot be sent".to_owned()))
 }
 
-/// Takes rows until the server is ready for more, or until there are too many bytes. Tells how many there are.
+/// Reads rows until the server is ready again, or until the byte limit is exceeded. Returns the cut and the bytes used.
 async fn receive(
     session: &mut Session,
     mut table: Option<&mut Table>,

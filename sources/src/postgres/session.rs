@@ -1,4 +1,4 @@
-//! A connection to a source: messages to it and from it.
+//! A connection to a source: its incoming and outgoing messages.
 
 use std::io;
 use std::time::Duration;
@@ -14,13 +14,13 @@ use super::cancel::Canceller;
 use super::error::{Refusal, SourceError};
 use super::share::Share;
 
-/// How much is read at a time.
+/// The size of a read.
 const READ_BYTES: usize = 64 * 1024;
-/// How many bytes a message may have that brings no rows.
+/// The maximum size of a message other than a row, in bytes.
 pub(super) const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
 /// The tag and the length of a message.
 pub(super) const HEADER_BYTES: usize = 5;
-/// The tag of a message with a row.
+/// The tag of a row message.
 pub(super) const ROW: u8 = b'D';
 
 /// A byte stream to a source.
@@ -28,13 +28,13 @@ pub(super) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
 
-/// A connection on which a statement runs at a time.
+/// A connection that runs one statement at a time.
 pub(super) struct Session {
     socket: Box<dyn Socket>,
     received: BytesMut,
-    /// Whether something was sent of which the answer has not been read. Such a connection is not used again.
+    /// Whether a request was sent whose response has not been read completely. Such a connection is not reused.
     is_busy: bool,
-    /// Tells the server to stop what it does; known once we are logged in.
+    /// Cancels the running statement; set once the login has succeeded.
     pub(super) canceller: Option<Canceller>,
     opened: Instant,
     /// Whether a transaction is open.
@@ -62,14 +62,14 @@ impl Session {
         self.opened.elapsed()
     }
 
-    /// Sends messages, of which the answer ends with the server being ready for more.
+    /// Sends messages whose response ends with the server being ready again.
     pub(super) async fn send(&mut self, out: &[u8]) -> Result<(), SourceError> {
         self.is_busy = true;
         self.socket.write_all(out).await?;
         Ok(self.socket.flush().await?)
     }
 
-    /// Reads more of what the server sends.
+    /// Reads more bytes from the server.
     pub(super) async fn read(&mut self) -> Result<(), SourceError> {
         self.received.reserve(READ_BYTES);
         match self.socket.read_buf(&mut self.received).await? {
@@ -78,8 +78,8 @@ impl Session {
         }
     }
 
-    /// The tag and the whole length of the next message, if all of it has been read. One that is longer than `most` is refused
-    /// before there is room for it.
+    /// The tag and the total length of the next message, if it has been read completely. A message longer than `most`
+    /// is refused before memory is reserved for it.
     pub(super) fn peek(&self, most: usize) -> Result<Option<(u8, usize)>, SourceError> {
         let [tag, length @ ..] = match self.received.first_chunk::<HEADER_BYTES>() {
             Some(header) => *header,
@@ -95,24 +95,24 @@ impl Session {
         Ok((self.received.len() >= total).then_some((tag, total)))
     }
 
-    /// The whole length of the next message, if its head has been read.
+    /// The total length of the next message, if its head has been read.
     pub(super) fn announced(&self) -> usize {
         let length =
             self.received.first_chunk::<HEADER_BYTES>().map(|[_, length @ ..]| u32::from_be_bytes(*length));
         length.and_then(|length| usize::try_from(length).ok()).unwrap_or_default()
     }
 
-    /// The bytes of the next message, which has been looked at.
+    /// The bytes of the next message, after a [`Self::peek`].
     pub(super) fn message(&self, total: usize) -> &[u8] {
         self.received.get(..total).unwrap_or_default()
     }
 
-    /// Skips the next message, which has been looked at.
+    /// Skips the next message, after a [`Self::peek`].
     pub(super) fn skip(&mut self, total: usize) {
         self.received.advance(total.min(self.received.len()));
     }
 
-    /// Takes the next message, which has been looked at. Once the server is ready for more, the session is free.
+    /// Takes the next message, after a [`Self::peek`]. Once the server is ready again, the session is free.
     pub(super) fn take(&mut self) -> Result<Option<Message>, SourceError> {
         let message = Message::parse(&mut self.received)?;
         if let Some(Message::ReadyForQuery(body)) = &message {
@@ -122,7 +122,7 @@ impl Session {
         Ok(message)
     }
 
-    /// The next message that brings no row.
+    /// The next message that is not a row.
     pub(super) async fn receive(&mut self) -> Result<Message, SourceError> {
         loop {
             if self.peek(MAX_MESSAGE_BYTES)?.is_some()
@@ -134,8 +134,8 @@ impl Session {
         }
     }
 
-    /// Sends messages that end with a Sync, and takes what comes back until the server is ready for more. What it refuses is the
-    /// result then.
+    /// Sends messages that end with a Sync, and passes the responses to `take` until the server is ready again. An
+    /// error response becomes the result.
     pub(super) async fn converse(
         &mut self,
         out: &[u8],
@@ -163,7 +163,7 @@ impl Session {
         self.converse(&out, |_| Ok(())).await
     }
 
-    /// Whether the server has hung up, or said something that nobody waits for.
+    /// Whether the server has closed the connection, or sent an unexpected message.
     pub(super) fn is_lost(&mut self) -> bool {
         !self.received.is_empty() || self.socket.read_buf(&mut self.received).now_or_never().is_some()
     }

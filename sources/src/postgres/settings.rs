@@ -1,4 +1,4 @@
-//! The settings of a source, as they are stored.
+//! The stored settings of a source.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use super::pool::MAX_CONNECTIONS;
 use crate::interval;
 
 const DEFAULT_PORT: u16 = 5432;
-/// How long a connection is used, unless the source says it.
+/// The default maximum age of a connection.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(14_400);
-/// How many connections wait for the next query, unless the source says it.
+/// The default maximum number of idle connections.
 const DEFAULT_IDLE: usize = 2;
 
-/// How a server is reached. It is never printed, because the password is among it.
+/// The connection settings. They are never printed, because they contain the password.
 pub(super) struct PostgresSettings {
     pub(super) host: String,
     pub(super) port: u16,
@@ -24,20 +24,20 @@ pub(super) struct PostgresSettings {
     pub(super) password: Zeroizing<String>,
     pub(super) database: String,
     pub(super) tls: TlsMode,
-    /// The most connections at a time.
+    /// The maximum number of connections.
     pub(super) max_connections: usize,
-    /// The most connections that wait for the next query.
+    /// The maximum number of idle connections.
     pub(super) max_idle: usize,
-    /// How long a connection is used.
+    /// The maximum age of a connection.
     pub(super) lifetime: Duration,
     /// Whether the server has `time_bucket` of `TimescaleDB`.
     pub(super) has_timescale: bool,
-    /// The least time between points, in milliseconds.
+    /// The minimum time between points, in milliseconds.
     pub(super) least_interval_ms: Option<i64>,
 }
 
 impl PostgresSettings {
-    /// Reads the settings of a source, or says what is wrong with them.
+    /// Parses the settings of a source; the error describes what is wrong.
     pub(super) fn parse(source: &SourceSettings) -> Result<Self, String> {
         let json = &source.content.json_data;
         let (host, port) = address(&source.content.url)?;

@@ -1,4 +1,4 @@
-//! How many connections there may be to all sources together, of which no org takes more than its share.
+//! The limit of connections to all sources, and of those to the sources of one org.
 
 use std::sync::Arc;
 
@@ -6,18 +6,18 @@ use kymograph_app::kernel::by_org::ByOrg;
 use kymograph_domain::OrgId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The most connections to all sources.
+/// The maximum number of connections to all sources.
 pub const MAX_CONNECTIONS_OF_ALL: usize = 200;
-/// The most connections to the sources of an org.
+/// The maximum number of connections to the sources of an org.
 pub const MAX_CONNECTIONS_OF_ORG: usize = 40;
 
-/// The connections that there may be.
+/// The available connections.
 pub(super) struct Shares {
     of_all: Arc<Semaphore>,
     of_org: ByOrg<Semaphore>,
 }
 
-/// The right to have a connection, which ends when it is dropped.
+/// A permit for one connection, released when it is dropped.
 pub(super) struct Share {
     _of_org: OwnedSemaphorePermit,
     _of_all: OwnedSemaphorePermit,
@@ -30,7 +30,7 @@ impl Default for Shares {
 }
 
 impl Shares {
-    /// The right to one more connection, if there is one.
+    /// A permit for one more connection; `None` if a limit is reached.
     pub(super) fn take(&self, org: OrgId) -> Option<Share> {
         let of_org = self.of_org.get_or(org, || Semaphore::new(MAX_CONNECTIONS_OF_ORG));
         let of_org = of_org.try_acquire_owned().ok()?;

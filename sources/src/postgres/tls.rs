@@ -1,4 +1,4 @@
-//! TLS to a source, with the certificates that are stored with it.
+//! TLS for a source, with the certificates that are stored with it.
 
 use kymograph_app::source::backend::SourceSettings;
 use kymograph_infra::database_server::{KeyedCertificate, Tls, TlsMode, Trust};
@@ -7,10 +7,10 @@ use rustls::pki_types::CertificateDer;
 use super::settings::text;
 use crate::certificate::{authorities, certificates, private_key, roots_of_system};
 
-/// What is set where certificates are files on the server, which a tenant has no say in.
+/// The settings for certificates in files of the server, which a tenant must not choose.
 const FILES: [&str; 3] = ["sslRootCertFile", "sslCertFile", "sslKeyFile"];
 
-/// TLS as a source wants it.
+/// The TLS configuration of a source.
 pub(super) fn tls_of(source: &SourceSettings, mode: TlsMode) -> Result<Tls, String> {
     if mode == TlsMode::Disable {
         return Ok(Tls::default());

@@ -1,4 +1,4 @@
-//! Answers of the API of Prometheus, which many others speak, as frames.
+//! Responses of the API of Prometheus, which many other servers implement, as frames.
 
 mod exemplar;
 
@@ -10,10 +10,10 @@ use crate::parse::Parsed;
 use crate::series::{self, Naming};
 use crate::text::shown;
 
-/// The most hints that are passed on.
+/// The maximum number of notices that are forwarded.
 pub(crate) const MAX_NOTICES: usize = 100;
 
-/// What was asked for.
+/// The endpoint of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
     /// `query_range`.
@@ -24,12 +24,12 @@ pub(super) enum Asked {
     Exemplars,
 }
 
-/// An answer.
+/// A parsed response.
 #[derive(Debug, Default)]
 pub(super) struct PrometheusAnswer {
-    /// The frames. If there is no series, there is one without fields, but none without exemplars.
+    /// The frames. Without any series there is one frame without fields; without exemplars there is none.
     pub(super) frames: Vec<Frame>,
-    /// The kind of error and its text, if it is one.
+    /// The error type and message of an error response.
     pub(super) error: Option<String>,
     notices: Vec<Notice>,
 }
@@ -41,7 +41,7 @@ impl Parsed for PrometheusAnswer {
 }
 
 impl PrometheusAnswer {
-    /// Reads a text. What is made of it is bounded by a number of bytes.
+    /// Parses a response. `budget` limits the memory of the result, in bytes.
     pub(super) fn read(text: &str, budget: usize, asked: Asked, query: &PrometheusQuery) -> Read<Self> {
         let mut json = Json::new(text, budget);
         let mut answer = Self::default();
@@ -90,7 +90,7 @@ impl PrometheusAnswer {
         })
     }
 
-    /// Reads the type and the result, in whichever order they come.
+    /// Parses the type and the result, in either order.
     fn read_data(&mut self, json: &mut Json<'_>, asked: Asked, query: &PrometheusQuery) -> Read<()> {
         let (mut kind, mut waiting) = (None, None);
         json.object(|json, name| {

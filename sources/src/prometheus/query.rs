@@ -1,4 +1,4 @@
-//! A query as Prometheus is asked it: which points in time, and the expression without variables.
+//! A query in the form that Prometheus expects: the range and step, and the expression without variables.
 
 use form_urlencoded::Serializer;
 use kymograph_app::source::backend::{Query, QueryError, SourceSettings};
@@ -9,16 +9,16 @@ use crate::client::json_text;
 use crate::interval::{self, SECOND, seconds_text};
 use crate::template;
 
-/// How often Prometheus scrapes unless it is told otherwise.
+/// The default scrape interval.
 const SCRAPE_INTERVAL_MS: i64 = 15 * SECOND;
 
-/// What becomes of the step at most, by the factor of a query.
+/// The maximum factor by which a query multiplies its step.
 const MAX_FACTOR: i64 = 1_000;
 
-/// How far from UTC a clock may be.
+/// The maximum offset of a clock from UTC.
 const MAX_OFFSET_MS: i64 = 24 * 60 * 60 * SECOND;
 
-/// The legend that leaves the name to the client, which sees what tells the series apart.
+/// The legend that leaves the naming to the client, which sees how the series differ.
 const AUTO_LEGEND: &str = "__auto";
 
 /// A query of Prometheus.
@@ -34,15 +34,15 @@ pub(super) struct PrometheusQuery {
     start_ms: i64,
     /// The last point.
     end_ms: i64,
-    /// The end of the range of the request, for which an instant query asks.
+    /// The end of the range of the request, at which an instant query is evaluated.
     instant_ms: i64,
     /// Further parameters of the source's settings.
     parameters: String,
-    /// Whether points in a range are asked for.
+    /// Whether points in a range are requested.
     pub(super) is_range: bool,
-    /// Whether the values at its end are.
+    /// Whether the values at its end are requested.
     pub(super) is_instant: bool,
-    /// Whether exemplars are.
+    /// Whether exemplars are requested.
     pub(super) is_exemplar: bool,
 }
 
@@ -118,7 +118,7 @@ impl PrometheusQuery {
         format!("Expr: {}\nStep: {}", self.expression, interval::go_text(self.step_ms))
     }
 
-    /// The name of a series; empty if the client has to find one.
+    /// The name of a series; empty if the client chooses one.
     pub(super) fn name(&self, labels: &Labels) -> String {
         let name = match self.legend.as_str() {
             AUTO_LEGEND if labels.is_empty() => self.expression.clone(),
@@ -130,7 +130,7 @@ impl PrometheusQuery {
     }
 }
 
-/// A series as queries name it, like `up{job="a"}`.
+/// A series in the notation of queries, like `up{job="a"}`.
 pub(crate) fn metric_name(labels: &Labels) -> String {
     const NAME: &str = "__name__";
     let mut text = labels.get(NAME).cloned().unwrap_or_default();
@@ -147,7 +147,7 @@ pub(crate) fn metric_name(labels: &Labels) -> String {
     text
 }
 
-/// The times between points that variables stand for.
+/// The step of a query and the value of `__rate_interval`.
 struct Times {
     step_ms: i64,
     rate_ms: i64,
@@ -175,7 +175,7 @@ impl Times {
         let fitting_ms = interval::fitting(range_ms, query.max_data_points, least_ms);
         let step_ms = fitting_ms.max(interval::safe(range_ms));
         if variable == Some("__rate_interval") {
-            // The interval of rates is final: no factor changes it.
+            // The rate interval is final: no factor changes it.
             let rate_ms = rate(step_ms, scrape_ms);
             return Ok(Self { step_ms: rate_ms, rate_ms });
         }
@@ -205,7 +205,7 @@ impl Times {
     }
 }
 
-/// A range that has at least four scrapes, so that a rate has two even if some failed.
+/// A range that covers at least four scrapes, so that a rate has two samples even if some scrapes failed.
 fn rate(step_ms: i64, scrape_ms: i64) -> i64 {
     step_ms.saturating_add(scrape_ms).max(scrape_ms.saturating_mul(4))
 }

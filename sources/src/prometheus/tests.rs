@@ -1,4 +1,4 @@
-//! The backend, against a server on this machine that answers as Prometheus does.
+//! The backend, against a server on this machine that behaves like Prometheus.
 
 use std::sync::Mutex;
 

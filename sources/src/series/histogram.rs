@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::json::{Json, Read};
 
-/// What a bucket takes in columns; written, it can be shorter.
+/// The bytes of a bucket in columns; its text can be shorter.
 const BUCKET: usize = 40;
 
 /// Buckets in columns.
@@ -23,7 +23,7 @@ impl Histograms {
         self.times.is_empty()
     }
 
-    /// Reads a time and the histogram at it.
+    /// Parses a time and its histogram.
     pub(super) fn read(&mut self, json: &mut Json<'_>) -> Read<()> {
         json.expect(b'[')?;
         let time = json.seconds()?;
@@ -35,7 +35,7 @@ impl Histograms {
         json.expect(b']')
     }
 
-    /// Reads which of its ends belong to a bucket, its ends, and how many observations it has.
+    /// Parses a bucket: which of its bounds are inclusive, its bounds, and its number of observations.
     fn read_bucket(&mut self, json: &mut Json<'_>, time: i64) -> Read<()> {
         json.spend(BUCKET)?;
         json.expect(b'[')?;
@@ -65,7 +65,7 @@ impl Histograms {
         Ok(())
     }
 
-    /// The frame that heatmaps are drawn of.
+    /// The frame for a heatmap.
     pub(super) fn into_frame(self, name: String, labels: Labels, result_type: &str) -> Frame {
         let mut counts = Field::new("count", Column::Float64(Cells::new(self.counts)));
         counts.labels = Some(labels);

@@ -1,12 +1,12 @@
-//! Times that a source gives as numbers.
+//! Times that a source returns as numbers.
 
 use kymograph_domain::source::frame::{Cells, Column};
 
 const SECONDS: std::ops::Range<f64> = 1e9..1e10;
 const NANOSECONDS: std::ops::Range<f64> = 1e18..1e19;
 
-/// A column of numbers as times; others as they are. Numbers of ten digits are seconds since 1970, of nineteen nanoseconds, and
-/// all others milliseconds. What is beyond the times that a frame can hold is null.
+/// A column of numbers as times; other columns unchanged. Numbers of ten digits are seconds since 1970, numbers of
+/// nineteen digits nanoseconds, and all others milliseconds. Times that a frame cannot represent are null.
 pub(crate) fn as_times(column: Column) -> Column {
     match column {
         Column::Int64(cells) => Column::Time(mapped(&cells, |value| from_whole(*value))),
@@ -32,7 +32,7 @@ fn from_whole(value: i64) -> Option<i64> {
 
 fn from_number(value: f64) -> Option<i64> {
     let magnitude = value.abs();
-    // What a number of this size has behind its microseconds is noise.
+    // The digits of such a number beyond microseconds are noise.
     let (unit, micros_of_unit) = match magnitude {
         _ if SECONDS.contains(&magnitude) => (1_000_000_000, 1e6),
         _ if NANOSECONDS.contains(&magnitude) => (1, 0.0),

@@ -1,29 +1,29 @@
-//! What stands in the place of points that a time series does not have.
+//! The values of missing points of a time series.
 
 use serde_json::{Map, Value};
 
-/// How points that are missing are made.
+/// How missing points are filled.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Fill {
-    /// The time between points, in milliseconds; more than nothing.
+    /// The time between points, in milliseconds; greater than zero.
     pub(crate) interval_ms: i64,
-    /// What they have.
+    /// The value of the missing points.
     pub(crate) value: FillValue,
 }
 
-/// What a missing point has.
+/// The value of a missing point.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum FillValue {
     /// Nothing.
     Null,
-    /// What the point before it has.
+    /// The value of the previous point.
     Previous,
     /// A number.
     Number(f64),
 }
 
 impl FillValue {
-    /// The value of a missing point behind this one.
+    /// The value of a missing point after `previous`.
     pub(crate) fn after(self, previous: Option<f64>) -> Option<f64> {
         match self {
             Self::Null => None,
@@ -33,13 +33,14 @@ impl FillValue {
     }
 }
 
-/// What the members `fill`, `fillInterval`, `fillMode` and `fillValue` of a query ask for. The interval is in seconds.
+/// The fill that the members `fill`, `fillInterval`, `fillMode` and `fillValue` of a query define. The interval is in
+/// seconds.
 pub(crate) fn fill_of(model: &Map<String, Value>) -> Result<Option<Fill>, String> {
     if !model.get("fill").and_then(Value::as_bool).unwrap_or_default() {
         return Ok(None);
     }
     let seconds = model.get("fillInterval").and_then(Value::as_f64).unwrap_or_default();
-    // The comparison is false for what is no number.
+    // The comparison is false for NaN.
     if !(0.001..=1e10).contains(&seconds) {
         return Err("fillInterval must be a number of seconds".to_owned());
     }

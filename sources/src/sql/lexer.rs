@@ -1,26 +1,27 @@
 //! The parts of an SQL text that matter to macros: code, quoted texts, and comments.
 
-/// What kind of text a part is.
+/// The kind of a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A name or a number, or one character of anything else.
     Code,
-    /// A text or a name in quotes, the quotes included.
+    /// A quoted string or name, with its quotes.
     Quoted,
-    /// A comment that is closed.
+    /// A closed comment.
     Comment,
 }
 
 /// A part of an SQL text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Part<'a> {
-    /// What kind it is.
+    /// Its kind.
     pub(crate) kind: Kind,
     /// The text.
     pub(crate) text: &'a str,
 }
 
-/// The parts of an SQL text, which together are the text. What is not closed lasts to the end, where PostgreSQL complains.
+/// The parts of an SQL text, which together are the text. An unclosed part extends to the end, where PostgreSQL reports
+/// an error.
 pub(crate) struct Parts<'a> {
     rest: &'a str,
 }
@@ -30,12 +31,12 @@ impl<'a> Parts<'a> {
         Self { rest: text }
     }
 
-    /// What is still to come.
+    /// The text that is not yet consumed.
     pub(crate) fn rest(&self) -> &'a str {
         self.rest
     }
 
-    /// Skips so many bytes of what is to come.
+    /// Skips `bytes` bytes of the remaining text.
     pub(crate) fn skip_bytes(&mut self, bytes: usize) {
         self.rest = self.rest.get(bytes..).unwrap_or_default();
     }
@@ -77,8 +78,8 @@ fn starts_name(character: char) -> bool {
     character.is_ascii_alphabetic() || character == '_' || !character.is_ascii()
 }
 
-/// The length of a name. A dollar sign is part of it, unless the macro for the interval begins there, which people put into
-/// names of tables.
+/// The length of a name. A dollar sign is part of it, unless the macro for the interval begins there, which is common
+/// in names of tables.
 fn name(text: &str) -> usize {
     let is_inside = |at: usize, character: char| {
         starts_name(character)
@@ -88,7 +89,7 @@ fn name(text: &str) -> usize {
     text.char_indices().find(|&(at, character)| !is_inside(at, character)).map_or(text.len(), |(at, _)| at)
 }
 
-/// The length of a text in quotes, in which two quotes stand for one, and a backslash may take the meaning of what follows.
+/// The length of a quoted text, in which two quotes stand for one, and a backslash may escape the next character.
 fn quoted(text: &str, quote: u8, has_escapes: bool) -> usize {
     let bytes = text.as_bytes();
     let mut at = 1;
@@ -105,7 +106,7 @@ fn quoted(text: &str, quote: u8, has_escapes: bool) -> usize {
     text.len()
 }
 
-/// The length of a comment in which there can be others, if it is closed.
+/// The length of a comment, which may contain nested ones; `None` if it is not closed.
 fn block_comment(text: &str) -> Option<usize> {
     let (mut at, mut depth) = (2, 1);
     while depth > 0 {
@@ -118,7 +119,7 @@ fn block_comment(text: &str) -> Option<usize> {
     Some(at)
 }
 
-/// The length of a text between two equal tags like `$tag$`, if one begins here.
+/// The length of a text between two equal tags like `$tag$`; `None` if there is none here.
 fn dollar_quoted(text: &str) -> Option<usize> {
     let end = text[1..].find('$')? + 1;
     let tag = &text[..=end];
@@ -132,7 +133,7 @@ fn dollar_quoted(text: &str) -> Option<usize> {
     Some(body.find(tag).map_or(text.len(), |length| 2 * tag.len() + length))
 }
 
-/// The text without its comments. A comment that is not closed stays, so that PostgreSQL refuses it.
+/// The text without its comments. An unclosed comment is kept, so that PostgreSQL rejects it.
 pub(crate) fn without_comments(text: &str) -> String {
     let mut kept = String::with_capacity(text.len());
     for Part { kind, text } in Parts::of(text) {
@@ -164,9 +165,9 @@ mod tests {
             ("SELECT 'it''s -- here', 1 -- x", "SELECT 'it''s -- here', 1 "),
             (r"SELECT E'\'--', 1 -- x", r"SELECT E'\'--', 1 "),
             (r"SELECT e'a\\', 1 -- x", r"SELECT e'a\\', 1 "),
-            // Without the E a backslash means nothing.
+            // Without the E a backslash has no meaning.
             (r"SELECT '\', 1 -- x'", r"SELECT '\', 1 "),
-            // The E of a name is none of a text.
+            // The E at the end of a name does not begin a string.
             ("SELECT nameE'x', 1 -- x", "SELECT nameE'x', 1 "),
             ("SELECT \"a--b\", \"c\"\"--\" -- x", "SELECT \"a--b\", \"c\"\"--\" "),
             ("SELECT $$ -- $$, 1 -- x", "SELECT $$ -- $$, 1 "),

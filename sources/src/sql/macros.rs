@@ -1,5 +1,5 @@
-//! The macros of SQL queries, like `$__timeFilter(at)`. What they put into a statement is made of numbers and times of ours,
-//! and of the query's own text.
+//! The macros of SQL queries, like `$__timeFilter(at)`. Their replacements consist of numbers and times of ours, and of
+//! the query's own text.
 
 use kymograph_app::source::backend::TimeRange;
 use time::format_description::well_known::Rfc3339;
@@ -9,15 +9,15 @@ use super::fill::{Fill, FillValue};
 use super::lexer::{Kind, Part, Parts, without_comments};
 use crate::interval;
 
-/// The longest statement, before and after its macros are replaced.
+/// The maximum length of a statement, before and after macros are replaced.
 pub(crate) const MAX_SQL_BYTES: usize = 1024 * 1024;
-/// How deep macros can be inside of others.
+/// The maximum nesting depth of macros.
 pub(crate) const MAX_MACRO_DEPTH: usize = 8;
 
-/// What macros are replaced by.
+/// The values that macros are replaced by.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Replacements {
-    /// The time that the query is about.
+    /// The time range of the query.
     pub(crate) range: TimeRange,
     /// The time between points, in milliseconds.
     pub(crate) interval_ms: i64,
@@ -30,7 +30,7 @@ pub(crate) struct Replacements {
 pub(crate) struct Statement {
     /// The text, without comments and macros.
     pub(crate) sql: String,
-    /// What is put in the place of points that are missing, if a macro says it.
+    /// The fill of missing points, if a macro defines it.
     pub(crate) fill: Option<Fill>,
 }
 
@@ -77,8 +77,8 @@ impl Expansion {
         Ok(out)
     }
 
-    /// In a text in quotes the macros that stand for a number or an interval are replaced. The others would put quotes or
-    /// conditions into it.
+    /// Within quotes, only the macros that stand for a number or an interval are replaced. The others would insert
+    /// quotes or conditions.
     fn inside_quotes(&self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
@@ -105,7 +105,7 @@ impl Expansion {
         out
     }
 
-    /// A macro without arguments or parentheses.
+    /// The value of a macro without arguments or parentheses.
     fn value(&self, name: &str) -> Option<String> {
         match name {
             "__interval" => Some(interval::text(self.replacements.interval_ms)),
@@ -154,7 +154,7 @@ impl Expansion {
             [column, ..] if !column.is_empty() => Ok(column.as_str()),
             _ => Err(format!("the macro ${name} needs the name of a column")),
         };
-        // The column is named once only, so that macros inside of others do not multiply what they are given.
+        // The column is inserted only once, so that nested macros do not multiply their argument.
         let numbers = |from: i64, to: i64| column().map(|column| format!("{column} BETWEEN {from} AND {to}"));
         Ok(match name {
             "__time" => format!("{} AS \"time\"", column()?),
@@ -252,7 +252,7 @@ fn unknown(name: &str) -> String {
     format!("there is no macro ${shown}")
 }
 
-/// The arguments of a macro, and the length with both parentheses; nothing without parentheses.
+/// The arguments of a macro, and the length with both parentheses; `None` without parentheses.
 fn arguments(text: &str) -> Result<Option<(Vec<&str>, usize)>, String> {
     if !text.starts_with('(') {
         return Ok(None);
@@ -337,7 +337,7 @@ mod tests {
             ("SELECT '$__unknown'", "SELECT '$__unknown'"),
             ("SELECT $$ $__timeFrom() $$", "SELECT $$ $__timeFrom() $$"),
             ("SELECT $__x$ $__timeFrom() $__x$", "SELECT $__x$ $__timeFrom() $__x$"),
-            // What has no quotes in it may stand in quotes.
+            // Macros whose replacement has no quotes may be quoted.
             ("SELECT '$__interval'::interval", "SELECT '1m'::interval"),
             ("SELECT '$__interval_ms', '$__unixEpochFrom()'", "SELECT '60000', '1500000000'"),
             ("SELECT '$__unixEpochFrom'", "SELECT '$__unixEpochFrom'"),
@@ -385,7 +385,7 @@ mod tests {
             "é",
             " ",
         ];
-        // The numbers of a linear congruential generator, so that each run has the same texts.
+        // A linear congruential generator, so that each run has the same texts.
         let mut state = 7_u64;
         for _ in 0..20_000 {
             let mut text = String::new();
@@ -396,7 +396,7 @@ mod tests {
             let plain = without_comments(&text);
             assert_eq!(without_comments(&plain), plain, "{text}");
             assert!(Parts::of(&plain).all(|part| part.kind != Kind::Comment), "{text}");
-            // Either way there is an answer, and one that is not much longer.
+            // Every text is either rejected or replaced by one that is not much longer.
             if let Ok(made) = statement(&text, REPLACEMENTS) {
                 assert!(made.sql.len() <= 12 * 100, "{text}");
             }

@@ -7,25 +7,25 @@ use super::epoch::as_times;
 use super::fill::Fill;
 use super::wide::{Long, resample};
 
-/// The column whose cells are the times of rows.
+/// The column with the times of rows.
 const TIME: &str = "time";
-/// The column with the ends of what lasts, as annotations have it.
+/// The column with the end times of periods, as annotations have it.
 const TIME_END: &str = "timeend";
 /// The column that names series.
 const METRIC: &str = "metric";
 
-/// How time series are made.
+/// The options for time series.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SeriesOptions {
-    /// What is put in the place of missing points.
+    /// The fill of missing points.
     pub(crate) fill: Option<Fill>,
-    /// The time that the query is about.
+    /// The time range of the query.
     pub(crate) range: TimeRange,
-    /// The most bytes that the series may take.
+    /// The maximum size of the series, in bytes.
     pub(crate) max_bytes: usize,
 }
 
-/// The table, in which numbers that are times are times.
+/// The table with numeric times converted to times.
 pub(crate) fn with_times(mut fields: Vec<Field>) -> Vec<Field> {
     for name in [TIME, TIME_END] {
         if let Some(field) = fields.iter_mut().find(|field| field.name == name) {
@@ -36,7 +36,7 @@ pub(crate) fn with_times(mut fields: Vec<Field>) -> Vec<Field> {
     fields
 }
 
-/// The table as time series: a column of times, and a column of numbers for each series. Texts name the series.
+/// The table as time series: a column of times, and a numeric column for each series. Text columns name the series.
 pub(crate) fn time_series(fields: Vec<Field>, options: SeriesOptions) -> Result<Vec<Field>, String> {
     let fields = with_times(fields);
     let count = fields.len();
@@ -90,7 +90,7 @@ fn plain(
     std::iter::once(Field::new("Time", Column::Time(time))).chain(labels).chain(values).collect()
 }
 
-/// Gives a series of which only the metric is known the metric as its name.
+/// Names a series whose only label is the metric by that metric.
 fn name_by_metric(field: &mut Field) {
     let metric = field.labels.as_mut().and_then(|labels| labels.remove(METRIC));
     if let Some(metric) = metric {
@@ -99,7 +99,7 @@ fn name_by_metric(field: &mut Field) {
     }
 }
 
-/// A column of numbers; yes counts as 1.
+/// A numeric column; true counts as 1.
 fn numbers(column: Column) -> Option<Cells<f64>> {
     fn mapped<T: Copy>(cells: &Cells<T>, number: impl Fn(T) -> f64) -> Cells<f64> {
         Cells {
@@ -155,7 +155,7 @@ mod tests {
             fields.iter().map(|field| (field.name.as_str(), field.labels.is_some())).collect();
         assert_eq!(names, [("Time", false), ("a", false), ("b", false)]);
         assert_eq!(fields[1].column, Column::Float64(Cells::nullable(vec![2.0, 3.0])));
-        // With more columns the name is a label as any other.
+        // With more columns the name is an ordinary label.
         let fields =
             vec![text("metric", &["a"]), whole("min", &[1]), whole("max", &[2]), time(&[1_500_000_000])];
         let fields = time_series(fields, OPTIONS).unwrap();

@@ -1,4 +1,4 @@
-//! Rows that name their series become a column of each series.
+//! Converts rows that name their series to a column for each series.
 
 use std::collections::HashMap;
 
@@ -7,12 +7,12 @@ use kymograph_domain::source::frame::{Cells, Column, Field, Labels};
 
 use super::fill::{Fill, FillValue};
 
-/// The bytes that a cell takes while a table is made wide: a number, and whether it is null and was there.
+/// The bytes of a cell while a table is converted: a number, and whether it is null and was present.
 const CELL_BYTES: usize = 10;
-/// The bytes that a label takes beside its texts.
+/// The bytes of a label in addition to its texts.
 const LABEL_BYTES: usize = 64;
 
-/// A table in which texts say which series a row belongs to.
+/// A table whose text columns say which series a row belongs to.
 pub(crate) struct Long {
     /// The times of the rows, in nanoseconds.
     pub(crate) time: Cells<i64>,
@@ -26,13 +26,13 @@ pub(crate) struct Long {
 struct Series {
     values: Vec<f64>,
     nulls: Vec<bool>,
-    /// Which rows there were: a missing row is filled, a null that was there is not.
+    /// Which rows were present: a missing row is filled, a null that was present is not.
     seen: Vec<bool>,
 }
 
 impl Long {
-    /// The table with a row for each time and columns for each series, sorted by column and labels. It takes no more than
-    /// the bytes that are given.
+    /// The table with a row for each time and columns for each series, sorted by column and labels. It fails if the
+    /// result would exceed `max_bytes`.
     pub(crate) fn into_wide(self, fill: Option<FillValue>, max_bytes: usize) -> Result<Vec<Field>, String> {
         let (times, rows) = self.times()?;
         let (names, series_of_row) = self.series();
@@ -65,7 +65,7 @@ impl Long {
         Ok(fields)
     }
 
-    /// The times that there are, and the place of the time of each row among them.
+    /// The distinct times, and for each row the index of its time.
     fn times(&self) -> Result<(Vec<i64>, Vec<usize>), String> {
         let mut times: Vec<i64> = Vec::new();
         let mut rows = Vec::with_capacity(self.time.len());
@@ -85,7 +85,7 @@ impl Long {
         Ok((times, rows))
     }
 
-    /// The labels of each series, and which series each row belongs to.
+    /// The labels of each series, and for each row the index of its series.
     fn series(&self) -> (Vec<Labels>, Vec<usize>) {
         let (mut names, mut known) = (Vec::new(), HashMap::<String, usize>::new());
         let mut of_row = Vec::with_capacity(self.time.len());
@@ -94,7 +94,7 @@ impl Long {
             key.clear();
             for (_, cells) in &self.labels {
                 let text = cells.get(row).map(String::as_str).unwrap_or_default();
-                // With its length before it no text can look like two.
+                // The length before each text makes the key unambiguous.
                 key.push_str(&text.len().to_string());
                 key.push(':');
                 key.push_str(text);
@@ -148,7 +148,7 @@ fn size(labels: &Labels) -> usize {
     labels.iter().map(|(name, value)| LABEL_BYTES + name.len() + value.len()).sum()
 }
 
-/// Rows at each interval of a range, of which those that are missing are filled.
+/// Resamples to rows at each interval of a range, and fills missing ones.
 pub(crate) fn resample(
     fields: Vec<Field>,
     fill: Fill,
@@ -237,7 +237,7 @@ mod tests {
         assert_eq!(numbers(&fields[1]), [Some(2.0), None, Some(4.0)]);
         assert_eq!(numbers(&fields[2]), [Some(1.0), None, Some(5.0)]);
         assert_eq!(numbers(&fields[4]), [Some(10.0), None, Some(50.0)]);
-        // A null that was there stays, what was not there is filled.
+        // A null that was present is kept, a missing value is filled.
         let fields = long().into_wide(Some(FillValue::Previous), PLENTY).unwrap();
         assert_eq!(numbers(&fields[1]), [Some(2.0), None, Some(4.0)]);
         assert_eq!(numbers(&fields[2]), [Some(1.0), Some(1.0), Some(5.0)]);

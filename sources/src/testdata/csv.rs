@@ -9,7 +9,7 @@ use time::format_description::well_known::Rfc3339;
 use super::model::{alias, text};
 use super::points::MAX_POINTS_OF_QUERY;
 
-/// The longest CSV.
+/// The maximum length of a CSV text.
 pub const MAX_CSV_BYTES: usize = 1024 * 1024;
 
 /// The files that come with the server.
@@ -18,7 +18,7 @@ const FILES: &[(&str, &str)] = &[
     ("server_inventory.csv", include_str!("files/server_inventory.csv")),
 ];
 
-/// The table that a query brings along.
+/// The table in the query itself.
 pub(super) fn content(query: &Query) -> Result<Vec<Frame>, String> {
     let name = alias(&query.model, 0, String::new())?;
     table(text(&query.model, "csvContent"), name)
@@ -60,7 +60,7 @@ fn table(content: &str, name: String) -> Result<Vec<Frame>, String> {
     Ok(vec![Frame { name, meta: None, fields: fields.collect() }])
 }
 
-/// A column of the type that all of its cells have.
+/// A column of the type that fits all of its cells.
 fn typed(name: &str, cells: Vec<Option<String>>) -> Column {
     let is_time = name.eq_ignore_ascii_case("time");
     if is_time && let Some(times) = parsed(&cells, milliseconds) {

@@ -8,7 +8,7 @@ use super::model::{alias, count};
 use super::points::time_column;
 use super::random::Random;
 
-/// The most lines of a log.
+/// The maximum number of lines of a log.
 pub const MAX_LINES: usize = 10_000;
 const DEFAULT_LINES: usize = 10;
 /// The time between two lines.
@@ -18,7 +18,7 @@ const LEVELS: [&str; 4] = ["info", "warn", "error", "debug"];
 const WHAT: [&str; 4] = ["request served", "cache refreshed", "connection closed", "job started"];
 const WHERE: [&str; 4] = ["gateway", "worker", "scheduler", "storage"];
 
-/// Lines up to the end of the range, the newest first.
+/// Lines up to the end of the range, newest first.
 pub(super) fn logs(query: &Query) -> Result<Vec<Frame>, String> {
     let lines = count(&query.model, "lines", DEFAULT_LINES, MAX_LINES)?;
     let has_level = query.model.get("levelColumn").and_then(Value::as_bool).unwrap_or_default();

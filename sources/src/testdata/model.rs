@@ -7,20 +7,20 @@ use serde_json::{Map, Value};
 use super::logs::MAX_LINES;
 use super::points::{MAX_POINTS, MAX_SERIES};
 
-/// The most labels of a series.
+/// The maximum number of labels of a series.
 const MAX_LABELS: usize = 20;
-/// The place of a series among its like, in an alias and in labels.
+/// The placeholder for the index of a series, in an alias and in labels.
 const SERIES_INDEX: &str = "$seriesIndex";
-/// The longest text that each series gets.
+/// The maximum length of a text that is repeated for each series.
 const MAX_TEXT_BYTES: usize = 1024;
 
-/// What a point or a line takes at most, beside the texts of the model.
+/// The maximum size of a point or a line in addition to the texts of the model, in bytes.
 const POINT_BYTES: usize = 32;
 const LINE_BYTES: usize = 256;
-/// What is made of a byte of CSV at most: a cell with a text of its own.
+/// The maximum memory for a byte of CSV: a cell with its own text.
 const BYTES_OF_CSV_BYTE: usize = 24;
 
-/// About how many bytes the answer to a query takes at most.
+/// The approximate maximum size of the response to a query, in bytes.
 pub(super) fn expected_bytes(query: &Query) -> usize {
     let model = &query.model;
     let whole = |name, most| {
@@ -45,7 +45,7 @@ pub(super) fn text<'a>(model: &'a Map<String, Value>, name: &str) -> &'a str {
     model.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// A number, which some clients send as a text; nothing if it is absent, null or empty.
+/// A number, which some clients send as a string; `None` if it is absent, null or empty.
 pub(super) fn number(model: &Map<String, Value>, name: &str) -> Result<Option<f64>, String> {
     let number = match model.get(name) {
         None | Some(Value::Null) => return Ok(None),
@@ -75,13 +75,13 @@ pub(super) fn count(
     }
 }
 
-/// The whole part of a number, as far as there are such sizes.
+/// The integer part of a number, saturated to the range of `usize`.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the conversion saturates")]
 pub(super) fn whole(number: f64) -> usize {
     number as usize
 }
 
-/// The name of a series: its alias, or what stands for one.
+/// The name of a series: its alias, or `default`.
 pub(super) fn alias(model: &Map<String, Value>, index: usize, default: String) -> Result<String, String> {
     match text(model, "alias") {
         "" => Ok(default),
@@ -96,7 +96,7 @@ fn indexed(text: &str, index: usize) -> Result<String, String> {
     Ok(text.replace(SERIES_INDEX, &index.to_string()))
 }
 
-/// The labels of a series, written as `host=a, region="b"`, in braces or not.
+/// The labels of a series, written as `host=a, region="b"`, with or without braces.
 pub(super) fn labels(text: &str, index: usize) -> Result<Option<Labels>, String> {
     let text = indexed(text, index)?;
     let inside = text.trim().trim_start_matches('{').trim_end_matches('}');

@@ -1,16 +1,16 @@
-//! Where the points of a series are, and how many there may be.
+//! The times of the points of a series, and their limits.
 
 use kymograph_app::source::backend::Query;
 use kymograph_domain::source::frame::{Cells, Column, Field, Frame, Labels};
 
-/// The most series of a query.
+/// The maximum number of series of a query.
 pub const MAX_SERIES: usize = 100;
-/// The most points of a series.
+/// The maximum number of points of a series.
 pub const MAX_POINTS: usize = 10_000;
-/// The most points of all series of a query.
+/// The maximum number of points of all series of a query.
 pub const MAX_POINTS_OF_QUERY: usize = 200_000;
 
-/// Refuses series that would have more points than an answer may.
+/// Refuses series that exceed the maximum number of points of a query.
 pub(super) fn bounded(series: usize, points: usize) -> Result<(), String> {
     if series.saturating_mul(points) > MAX_POINTS_OF_QUERY {
         return Err(format!("{series} series of {points} points are more than {MAX_POINTS_OF_QUERY} points"));
@@ -45,7 +45,7 @@ pub(super) fn time_column(times: &[i64]) -> Column {
     Column::Time(Cells::new(times.iter().map(|time| time.saturating_mul(1_000_000)).collect()))
 }
 
-/// A series as a frame of its own.
+/// A frame with one series.
 pub(super) fn series(name: String, labels: Option<Labels>, times: &[i64], values: Cells<f64>) -> Frame {
     let value = Field { labels, ..Field::new(name.clone(), Column::Float64(values)) };
     Frame { name, meta: None, fields: vec![Field::new("time", time_column(times)), value] }

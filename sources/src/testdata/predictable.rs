@@ -1,4 +1,4 @@
-//! Series whose value at a time is known, whatever range is asked for.
+//! Series whose value at a time does not depend on the requested range.
 
 use kymograph_app::source::backend::Query;
 use kymograph_domain::source::frame::{Cells, Frame};
@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::model::{alias, count, labels, number, text};
 use super::points::{MAX_POINTS, MAX_POINTS_OF_QUERY, MAX_SERIES, aligned_times, series};
 
-/// The longest time between points, in seconds: a year.
+/// The maximum time between points, in seconds: a year.
 const MAX_STEP_SECONDS: usize = 366 * 86_400;
 
 /// Values that repeat.
@@ -34,7 +34,7 @@ fn step(wave: &Map<String, Value>) -> Result<i64, String> {
     Ok(i64::try_from(seconds).unwrap_or(i64::MAX) * 1000)
 }
 
-/// A wave of two values.
+/// A square wave.
 pub(super) fn pulse(query: &Query) -> Result<Vec<Frame>, String> {
     let nothing = Map::new();
     let wave = member(&query.model, "pulseWave", &nothing)?;
@@ -57,10 +57,10 @@ pub(super) fn pulse(query: &Query) -> Result<Vec<Frame>, String> {
     Ok(vec![cycle.frame(query, name, text(&query.model, "labels"), 0)?])
 }
 
-/// Waves of the values that are listed.
+/// Waves of the listed values.
 pub(super) fn csv_wave(query: &Query) -> Result<Vec<Frame>, String> {
     let waves = match query.model.get("csvWave") {
-        // It was one wave before it was a list.
+        // It was a single wave before it was a list.
         Some(Value::Object(wave)) => vec![wave],
         Some(Value::Array(waves)) => {
             let waves: Option<Vec<_>> = waves.iter().map(Value::as_object).collect();
@@ -90,7 +90,7 @@ pub(super) fn csv_wave(query: &Query) -> Result<Vec<Frame>, String> {
     Ok(frames)
 }
 
-/// The values that are listed, at equal distances over the whole range.
+/// The listed values, at equal distances over the whole range.
 pub(super) fn listed(query: &Query) -> Result<Vec<Frame>, String> {
     let values = values(match text(&query.model, "stringInput") {
         "" => "1,20,90,30,5,0",
@@ -116,7 +116,7 @@ pub(super) fn outside(query: &Query) -> Result<Vec<Frame>, String> {
     Ok(vec![series(name, labels, &[time], Cells::nullable(vec![10.0]))])
 }
 
-/// Numbers with commas between them; `null` is none.
+/// Comma-separated numbers; `null` is a missing value.
 fn values(text: &str) -> Result<Vec<Option<f64>>, String> {
     if text.trim().is_empty() {
         return Err("a wave needs values like 0,0,2,2,1,1".to_owned());
@@ -241,7 +241,7 @@ mod tests {
         ] {
             assert!(csv_wave(&query(model)).is_err());
         }
-        // Each has as many points as a series may have.
+        // Each has the maximum number of points of a series.
         let dense = vec![json!({"timeStep": 1, "valuesCSV": "1"}); 21];
         let long = TimeRange { from_ms: 0, to_ms: i64::MAX };
         assert!(csv_wave(&Query { range: long, ..query(json!({"csvWave": dense})) }).is_err());

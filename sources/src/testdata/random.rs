@@ -1,10 +1,10 @@
-//! Numbers that look random.
+//! Pseudorandom numbers.
 
-/// A source of numbers that are the same for the same seed: `SplitMix64`.
+/// A pseudorandom generator with a reproducible sequence for each seed: `SplitMix64`.
 pub(super) struct Random(u64);
 
 impl Random {
-    /// The numbers of a text and two numbers.
+    /// A generator seeded with a text and two numbers.
     pub(super) fn of(text: &str, index: usize, time_ms: i64) -> Self {
         let seed = text.bytes().fold(0xcbf2_9ce4_8422_2325, |seed, byte| {
             (seed ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
@@ -30,7 +30,7 @@ impl Random {
 
     /// One of several.
     pub(super) fn pick<'a, T>(&mut self, of: &'a [T; 4]) -> &'a T {
-        // Two bits are less than four.
+        // Two bits are an index below four.
         &of[(self.next() >> 62) as usize]
     }
 }

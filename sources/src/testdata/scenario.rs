@@ -1,4 +1,4 @@
-//! What can be asked for.
+//! The scenarios of test data.
 
 use std::time::Duration;
 
@@ -10,17 +10,17 @@ use super::model::{self, text};
 use super::{csv, logs, predictable, streaming, walk};
 use crate::interval;
 
-/// The longest time that a slow query takes.
+/// The maximum delay of a slow query.
 pub const MAX_DELAY: Duration = Duration::from_secs(30);
 const DEFAULT_DELAY: Duration = Duration::from_secs(5);
 
-/// Something that can be asked for.
+/// A scenario.
 pub(super) struct Scenario {
-    /// What queries call it.
+    /// The id in queries.
     pub(super) id: &'static str,
-    /// What people call it.
+    /// The name for people.
     pub(super) name: &'static str,
-    /// The `stringInput` that an editor begins with.
+    /// The default `stringInput` of an editor.
     pub(super) input: &'static str,
     answer: Answer,
 }
@@ -32,7 +32,7 @@ enum Answer {
     Failure,
 }
 
-/// All that can be asked for; without an id it is the first.
+/// All scenarios; a query without an id gets the first.
 pub(super) const SCENARIOS: &[Scenario] = &[
     of("random_walk", "Random walk", Answer::Frames(walk::random_walk)),
     of("predictable_pulse", "Predictable pulse", Answer::Frames(predictable::pulse)),
@@ -57,8 +57,8 @@ const fn of(id: &'static str, name: &'static str, answer: Answer) -> Scenario {
     Scenario { id, name, input: "", answer }
 }
 
-/// Answers a query. It is known only once they are made how large the frames are, so that no more than a turn of the org makes some
-/// before they are counted.
+/// Answers a query. The size of the frames is known only after they are generated, so only one turn of the org
+/// generates frames before they are counted.
 pub(super) async fn answer(workers: &Workers, context: &SourceContext, query: &Query) -> QueryResult {
     let wanted = text(&query.model, "scenarioId");
     let scenario = SCENARIOS.iter().find(|known| wanted.is_empty() || known.id == wanted);

@@ -1,4 +1,4 @@
-//! What a client that streams begins with: points at the pace of the stream up to the end of the range.
+//! The initial data of a streaming client: points at the pace of the stream up to the end of the range.
 
 use kymograph_app::source::backend::Query;
 use kymograph_domain::source::frame::{Cells, Column, Field, Frame};
@@ -10,12 +10,12 @@ use super::points::{MAX_POINTS, bounded, time_column};
 use super::random::Random;
 use super::walk::Walk;
 
-/// The most bands around a signal, each of which has a column below and one above it.
+/// The maximum number of bands around a signal, each of which has a column below and one above it.
 const MAX_BANDS: usize = 10;
-/// The longest time between points, in milliseconds.
+/// The maximum time between points, in milliseconds.
 const MAX_PACE_MS: usize = 3_600_000;
 
-/// The beginning of a stream of signals or of a log.
+/// The initial data of a stream of signals or of a log.
 pub(super) fn streaming(query: &Query) -> Result<Vec<Frame>, String> {
     let nothing = Map::new();
     let settings = match query.model.get("stream") {

@@ -7,20 +7,20 @@ use super::model::{alias, count, labels, number, text};
 use super::points::{MAX_SERIES, bounded, series, time_column, times};
 use super::random::Random;
 
-/// How a walk goes.
+/// The parameters of a walk.
 #[derive(Clone, Copy)]
 pub(super) struct Walk {
-    /// Where it begins; anywhere up to 100 if it is not said.
+    /// The first value; random up to 100 if absent.
     pub(super) start: Option<f64>,
-    /// How far a step leads at most, up and down together.
+    /// The width of the range of a step, up and down together.
     pub(super) spread: f64,
-    /// How far a point is from the walk at most.
+    /// The maximum distance of a point from the walk.
     pub(super) noise: f64,
-    /// What no point is below.
+    /// The minimum value of a point.
     pub(super) least: f64,
-    /// What no point is above.
+    /// The maximum value of a point.
     pub(super) most: f64,
-    /// Of a hundred points how many are missing.
+    /// The percentage of points that are missing.
     pub(super) dropped: f64,
 }
 
@@ -38,7 +38,7 @@ impl Walk {
         if walk.least > walk.most { Err("min is above max".to_owned()) } else { Ok(walk) }
     }
 
-    /// The points at these times, of which some may be missing.
+    /// The points at these times, some of which may be missing.
     pub(super) fn points(&self, mut random: Random, times: &[i64]) -> (Vec<i64>, Cells<f64>) {
         let mut at = self.start.unwrap_or_else(|| random.number() * 100.0);
         let (mut kept, mut values) = (Vec::with_capacity(times.len()), Vec::with_capacity(times.len()));
@@ -55,7 +55,7 @@ impl Walk {
     }
 }
 
-/// A frame for each of the series.
+/// A frame for each series.
 pub(super) fn random_walk(query: &Query) -> Result<Vec<Frame>, String> {
     let (walk, times) = (Walk::of(query)?, times(query));
     let count = count(&query.model, "seriesCount", 1, MAX_SERIES)?;
@@ -70,7 +70,7 @@ pub(super) fn random_walk(query: &Query) -> Result<Vec<Frame>, String> {
     (0..count).map(one).collect()
 }
 
-/// A table of a walk with what is around it.
+/// A table of a walk with the values around it.
 pub(super) fn table(query: &Query) -> Result<Vec<Frame>, String> {
     const STATES: [&str; 4] = ["up", "up fast", "down", "down fast"];
     let (walk, times) = (Walk::of(query)?, times(query));

@@ -1,4 +1,4 @@
-//! The few operations of Grafana's HTTP API that measurements are prepared with.
+//! The few operations of Grafana's HTTP API that prepare measurements.
 
 use std::net::SocketAddr;
 
@@ -10,7 +10,7 @@ use crate::http::{Connection, render};
 /// The header of the built-in admin for basic authentication: `admin:admin`.
 pub(crate) const BASIC: (&str, &str) = ("authorization", "Basic YWRtaW46YWRtaW4=");
 
-/// Where dashboards are saved.
+/// The path for saving dashboards.
 pub(crate) const SAVE_PATH: &str = "/api/dashboards/db";
 
 /// A session.
@@ -26,7 +26,7 @@ impl Api {
         Self::log_in_as(address, "admin", "admin").await
     }
 
-    /// Logs somebody in.
+    /// Logs a user in.
     pub(crate) async fn log_in_as(address: SocketAddr, login: &str, password: &str) -> Result<Self> {
         let mut connection = Connection::open(address).await?;
         let body = json!({"user": login, "password": password}).to_string();
@@ -68,19 +68,19 @@ impl Api {
         created["orgId"].as_i64().ok_or_else(|| format!("no org id in {created}").into())
     }
 
-    /// Renders the request that saves a dashboard, whatever is there.
+    /// Renders the request that saves a dashboard, overwriting any other.
     pub(crate) fn render_save(&self, dashboard: &Value) -> Vec<u8> {
         let body = json!({"dashboard": dashboard, "overwrite": true}).to_string();
         render("POST", SAVE_PATH, &[("cookie", &self.cookie)], body.as_bytes())
     }
 
-    /// Tries to save a dashboard, whatever is there.
+    /// Tries to save a dashboard, overwriting any other.
     pub(crate) async fn try_save(&mut self, dashboard: &Value) -> Result<()> {
         let request = self.render_save(dashboard);
         self.connection.exchange(&request).await.map(drop)
     }
 
-    /// Saves a dashboard, whatever is there, and returns its version.
+    /// Saves a dashboard, overwriting any other, and returns its version.
     pub(crate) async fn save(&mut self, dashboard: &Value) -> Result<i64> {
         let saved = self.send(&self.render_save(dashboard)).await?;
         let saved: Value = serde_json::from_slice(&saved)?;

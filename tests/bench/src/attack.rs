@@ -1,5 +1,5 @@
-//! Clients that want to keep a server busy: each sends its requests over new connections, one after the other, and takes
-//! whatever it is answered.
+//! Clients that try to keep a server busy: each sends its requests over new connections, one after the other, and
+//! accepts any response.
 
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -14,30 +14,30 @@ use tokio::time::{sleep, timeout};
 
 use crate::error::Result;
 
-/// How long an attacker waits for an answer: longer than a server lets a request take.
+/// The timeout of an attacker's request: longer than the server's own.
 const PATIENCE: Duration = Duration::from_secs(90);
-/// How long it waits after a connection that it could not have.
+/// The pause after a connection that could not be opened.
 const PAUSE: Duration = Duration::from_millis(20);
-/// How often a slow client sends a byte.
+/// The interval at which a slow client sends a byte.
 const TRICKLE: Duration = Duration::from_millis(500);
 
-/// What one client does.
+/// The behaviour of a client.
 pub(crate) enum Kind {
-    /// Sends these requests in turn, again and again.
+    /// Sends these requests in turn, repeatedly.
     Busy(Vec<Vec<u8>>),
-    /// Sends the beginning of a request at once and the rest of it byte by byte, over so many connections.
+    /// Sends the beginning of a request at once and the rest byte by byte, over this many connections.
     Slow(usize, Vec<u8>),
 }
 
 /// An attacker.
 pub(crate) struct Attacker {
-    /// What it is called in the report.
+    /// Its name in the report.
     pub(crate) name: &'static str,
-    /// What it does.
+    /// Its behaviour.
     pub(crate) kind: Kind,
 }
 
-/// An attack, which goes on until it is dropped.
+/// An attack, which continues until it is dropped.
 pub(crate) struct Attack {
     _clients: JoinSet<()>,
     answers: Vec<(&'static str, Arc<AtomicU64>)>,
@@ -65,7 +65,7 @@ impl Attack {
         Self { _clients: clients, answers }
     }
 
-    /// How many requests of each attacker were answered so far, or given up.
+    /// The number of requests of each attacker that were answered or abandoned so far.
     pub(crate) fn describe(&self) -> String {
         let mut text = String::new();
         for (name, count) in &self.answers {
@@ -91,7 +91,7 @@ async fn send_in_turn(address: SocketAddr, requests: Vec<Vec<u8>>, count: Arc<At
 async fn send(address: SocketAddr, request: &[u8]) -> Result<()> {
     let (mut receiving, mut sending) = TcpStream::connect(address).await?.into_split();
     let write = async {
-        // A server may answer, and hang up, before it has read all.
+        // A server may respond and close the connection before it has read everything.
         drop(sending.write_all(request).await);
         std::future::pending::<Result<()>>().await
     };
@@ -114,7 +114,7 @@ async fn trickle_again(address: SocketAddr, request: Arc<[u8]>, count: Arc<Atomi
     }
 }
 
-/// Sends all but the last bytes of a request at once. Those come so slowly that the server has to give up.
+/// Sends all but the last bytes of a request at once, and those so slowly that the server must give up.
 async fn trickle(address: SocketAddr, request: &[u8]) -> Result<()> {
     const LAST: usize = 512;
     let mut stream = TcpStream::connect(address).await?;

@@ -1,5 +1,5 @@
-//! The limit of reading: an axum handler that does nothing but answer with bytes it has in memory, in a
-//! process of its own as the server is one.
+//! The limit of reading: an axum handler that only responds with bytes from memory, in a separate process like the
+//! server.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -16,7 +16,7 @@ use tokio::process::{Child, Command};
 
 use crate::error::Result;
 
-/// Answers reads of dashboards with the bytes of a file, until standard input is closed. The address is the
+/// Answers reads of dashboards with the bytes of a file, until standard input is closed. Prints its address as the
 /// first line on standard output.
 pub(crate) async fn serve(body: &Path) -> Result<()> {
     let body = Bytes::from(tokio::fs::read(body).await?);
@@ -25,20 +25,20 @@ pub(crate) async fn serve(body: &Path) -> Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     crate::report::line(&listener.local_addr()?.to_string());
     let listener = listener.tap_io(|stream| {
-        // A connection that is gone already shows when it is read.
+        // A connection that was closed already fails when it is read.
         let _ = stream.set_nodelay(true);
     });
     tokio::select! {
         result = async { axum::serve(listener, app).await } => Ok(result?),
-        // The benchmark that started this is gone, however it ended.
+        // The benchmark that started this process has ended, for whatever reason.
         _ = async { tokio::io::stdin().read(&mut [0]).await } => Ok(()),
     }
 }
 
-/// The bare server as a child, which ends when this is dropped.
+/// The bare server as a child process, which is killed when this is dropped.
 pub(crate) struct BareServer {
     child: Child,
-    /// Where it listens.
+    /// Its address.
     pub(crate) address: SocketAddr,
 }
 

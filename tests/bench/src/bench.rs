@@ -1,4 +1,4 @@
-//! What all rows of a run share.
+//! The settings shared by all rows of a run.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use crate::error::Result;
 
-/// The places and lengths of a run.
+/// The paths and durations of a run.
 pub(crate) struct Bench {
-    /// The folder of build results, in which this program lies.
+    /// The folder of build results, which contains this program.
     pub(crate) target: PathBuf,
     /// The programs of the workspace.
     pub(crate) programs: PathBuf,
-    /// How long a slice of a measurement lasts.
+    /// The duration of a slice of a measurement.
     pub(crate) slice: Duration,
 }
 
 impl Bench {
-    /// A run with slices of so many seconds.
+    /// A run with slices of this many seconds.
     pub(crate) fn try_new(seconds: u64) -> Result<Self> {
         let program = std::env::current_exe()?;
         let programs = program.parent().ok_or("this program is in no folder")?.to_owned();
@@ -25,7 +25,7 @@ impl Bench {
         Ok(Self { target, programs, slice: Duration::from_secs(seconds) })
     }
 
-    /// A new and empty folder for a row. Nothing of earlier runs is in it.
+    /// A new, empty folder for a row, without data of earlier runs.
     pub(crate) fn folder(&self, row: &str) -> Result<PathBuf> {
         self.clear(row)?;
         let folder = self.place(row);
@@ -33,17 +33,17 @@ impl Bench {
         Ok(folder)
     }
 
-    /// The folder of a row whose data take long to make. What earlier runs have left is in it.
+    /// The folder of a row whose data take long to create. It keeps the data of earlier runs.
     pub(crate) fn kept_folder(&self, row: &str) -> Result<PathBuf> {
         let folder = self.target.join("bench-data").join(row);
         fs::create_dir_all(&folder)?;
         Ok(folder)
     }
 
-    /// Removes what a row has written, which can be gigabytes.
+    /// Removes the data of a row, which can be gigabytes.
     ///
-    /// A run that was killed could not stop what it had started; to remove files under a Postgres that still
-    /// runs would only lead to confusing numbers.
+    /// A killed run could not stop the processes that it had started; removing the files of a running Postgres would
+    /// only produce confusing numbers.
     pub(crate) fn clear(&self, row: &str) -> Result<()> {
         let folder = self.place(row);
         if !folder.exists() {

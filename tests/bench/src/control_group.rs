@@ -1,19 +1,20 @@
-//! A control group for everything that is measured, as a service manager or a container makes one.
+//! A control group for all measured processes, like those of a service manager or a container.
 //!
-//! Without control groups Linux schedules by session (sched(7), autogroup), and each process of PostgreSQL is a session of
-//! its own: niceness then means nothing between them. On a machine that only serves, all of the server is in one group.
+//! Without control groups Linux schedules by session (sched(7), autogroup), and each process of PostgreSQL is a
+//! separate session: niceness then has no effect between them. On a dedicated machine, all of the server is in one
+//! group.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The roots of the hierarchies that have groups for the processor, in versions 1 and 2 of control groups.
+/// The roots of the hierarchies with groups for the processor, in versions 1 and 2 of control groups.
 const ROOTS: [&str; 2] = ["/sys/fs/cgroup/cpu", "/sys/fs/cgroup"];
 
-/// The group that this process and all that it starts are in. It is left and removed when this is dropped.
+/// The group of this process and all that it starts. The process leaves it, and it is removed, when this is dropped.
 pub(crate) struct ControlGroup(PathBuf);
 
 impl ControlGroup {
-    /// Makes a group and joins it, which takes privileges.
+    /// Creates a group and joins it, which requires privileges.
     pub(crate) fn join() -> Option<Self> {
         let name = format!("kymograph-bench-{}", std::process::id());
         ROOTS.iter().find_map(|root| {
@@ -32,7 +33,8 @@ impl ControlGroup {
 impl Drop for ControlGroup {
     fn drop(&mut self) {
         if self.0.parent().is_some_and(move_to) {
-            // It fails while a process of the group still ends; the empty group that then stays harms no other run.
+            // It fails while a process of the group is still ending; the empty group that remains does not affect other
+            // runs.
             drop(fs::remove_dir(&self.0));
         }
     }

@@ -1,14 +1,14 @@
-//! Dashboards as people make them.
+//! Dashboards of a realistic shape.
 
 use serde_json::{Value, json};
 
-/// Ten characters of a dashboard that a client replaces by a number, so that no two saves are alike.
+/// Ten characters of a dashboard that a client replaces by a number, so that no two saves are equal.
 pub(crate) const MARK: &str = "##########";
 
-/// A dashboard of about so many bytes: panels with queries, thresholds and a place in the grid.
+/// A dashboard of about this many bytes: panels with queries, thresholds and a place in the grid.
 ///
-/// Its texts are made of random words, because one panel repeated would compress far better in the database
-/// than real dashboards do.
+/// Its texts are random words, because a repeated panel would compress far better in the database than real dashboards
+/// do.
 pub(crate) fn dashboard(uid: &str, bytes: usize) -> Value {
     let mut words =
         Words(uid.bytes().fold(0x9e37_79b9_7f4a_7c15, |seed, byte| seed.rotate_left(7) ^ u64::from(byte)));
@@ -73,7 +73,7 @@ fn panel(id: usize, words: &mut Words) -> Value {
     })
 }
 
-/// Random words, the same ones for the same seed.
+/// Random words, reproducible from a seed.
 struct Words(u64);
 
 impl Words {

@@ -1,4 +1,4 @@
-//! What can go wrong with a measurement. Nobody tells the kinds apart, so they are texts.
+//! The errors of a measurement. Nothing distinguishes their kinds, so they are texts.
 
 /// Why a measurement failed.
 pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;

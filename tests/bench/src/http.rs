@@ -1,5 +1,5 @@
-//! A lean HTTP/1.1 client: requests are rendered beforehand, and of responses no more is read than what tells
-//! whether they are right, so that the client takes little of the processors that both sides share with it.
+//! A minimal HTTP/1.1 client: requests are rendered in advance, and only the part of a response that shows whether it
+//! is right is read, so that the client takes little of the processors that it shares with both sides.
 
 use std::io;
 use std::net::SocketAddr;

@@ -10,13 +10,13 @@ use crate::error::Result;
 use crate::http::{Connection, Response};
 use crate::slice::Slice;
 
-/// What one connection sends.
+/// The requests of one connection.
 pub(crate) trait Client: Send {
     /// The next request.
     fn request(&mut self) -> &[u8];
 }
 
-/// Sends some requests in turn, again and again.
+/// Sends some requests in turn, repeatedly.
 pub(crate) struct InTurn {
     requests: Vec<Vec<u8>>,
     next: usize,
@@ -37,36 +37,36 @@ impl Client for InTurn {
     }
 }
 
-/// When to stop.
+/// The condition for stopping.
 #[derive(Clone, Copy)]
 pub(crate) enum Until {
-    /// After some time.
+    /// After this time.
     Elapsed(Duration),
-    /// After so many requests of each client.
+    /// After this many requests of each client.
     Each(usize),
 }
 
-/// Where to send requests, and what to expect.
+/// The destination of requests, and the expected responses.
 #[derive(Clone)]
 pub(crate) struct Load {
-    /// Who answers.
+    /// The address of the server.
     pub(crate) address: SocketAddr,
-    /// When to stop.
+    /// The condition for stopping.
     pub(crate) until: Until,
-    /// How the body of each response begins.
+    /// The expected beginning of the body of each response.
     pub(crate) prefix: Vec<u8>,
-    /// How long the body of each response is, if that is known.
+    /// The expected length of the body of each response, if known.
     pub(crate) length: Option<usize>,
 }
 
 impl Load {
-    /// Lets so many clients send one and the same request, as [`Self::run`] does.
+    /// Lets this many clients send the same request, as [`Self::run`] does.
     pub(crate) async fn repeat(self, clients: usize, request: &[u8]) -> Result<Slice> {
         let client = |_| Box::new(InTurn::new(vec![request.to_vec()])) as Box<dyn Client>;
         self.run((0..clients).map(client).collect()).await
     }
 
-    /// Lets each client send its requests over a connection of its own, one after the other.
+    /// Lets each client send its requests over its own connection, one after the other.
     pub(crate) async fn run(self, clients: Vec<Box<dyn Client>>) -> Result<Slice> {
         let run =
             move || Builder::new_current_thread().enable_all().build()?.block_on(self.run_here(clients));

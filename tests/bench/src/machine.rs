@@ -1,4 +1,4 @@
-//! What the kernel tells of processes and of the machine.
+//! Measurements of processes and of the machine, as reported by the kernel.
 
 use std::fs;
 use std::hint::black_box;
@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use crate::error::Result;
 
-/// Above which variation of a fixed piece of work, or share of stolen time, numbers are not to be trusted.
+/// The variation of a fixed piece of work, or the share of stolen time, above which numbers are unreliable.
 const TOLERABLE: f64 = 0.10;
 
-/// Processor time of a process: its own, and that of children which have ended.
+/// Processor time of a process: its own, and that of its ended children.
 struct Times {
     parent: u32,
     own: u64,
@@ -34,18 +34,18 @@ fn duration(ticks: u64) -> Duration {
     Duration::from_millis(ticks * 1_000 / rustix::param::clock_ticks_per_second().max(1))
 }
 
-/// The processor time that a process has used so far.
+/// The processor time of a process so far.
 pub(crate) fn cpu_of_process(pid: u32) -> Result<Duration> {
     Ok(duration(times(pid)?.own))
 }
 
-/// The processor time that a Postgres has used so far, with all its processes, also those that have ended.
+/// The processor time of a Postgres so far, with all its processes, including ended ones.
 pub(crate) fn cpu_of_postgres(postmaster: u32) -> Result<Duration> {
     let root = times(postmaster)?;
     let mut ticks = root.own + root.ended_children;
     for entry in fs::read_dir("/proc")? {
         let pid = entry?.file_name().to_str().and_then(|name| name.parse::<u32>().ok());
-        // A process can end while we look; the postmaster then has its time.
+        // A process can end in between; its time is then included in that of the postmaster.
         if let Some(child) = pid.and_then(|pid| times(pid).ok()).filter(|child| child.parent == postmaster) {
             ticks += child.own;
         }
@@ -53,12 +53,12 @@ pub(crate) fn cpu_of_postgres(postmaster: u32) -> Result<Duration> {
     Ok(duration(ticks))
 }
 
-/// The memory that a process has resident, in megabytes.
+/// The resident memory of a process, in megabytes.
 pub(crate) fn resident_megabytes(pid: u32) -> Result<f64> {
     megabytes(pid, "VmRSS:")
 }
 
-/// The most memory that a process has had resident, in megabytes.
+/// The peak resident memory of a process, in megabytes.
 pub(crate) fn peak_megabytes(pid: u32) -> Result<f64> {
     megabytes(pid, "VmHWM:")
 }
@@ -70,24 +70,24 @@ fn megabytes(pid: u32, field: &str) -> Result<f64> {
     Ok(f64::from(kilobytes) / 1024.0)
 }
 
-/// Tells whether other work on the machine disturbs a run.
+/// Detects whether other work on the machine disturbs a run.
 pub(crate) struct Noise {
     spins: Vec<Duration>,
     before: [u64; 2],
 }
 
 impl Noise {
-    /// Listens from now on.
+    /// Starts to observe.
     pub(crate) fn listen() -> Result<Self> {
         Ok(Self { spins: Vec::new(), before: stolen_and_all()? })
     }
 
-    /// Does a fixed piece of work some times, between measurements, when nothing of ours runs.
+    /// Performs a fixed piece of work several times, between measurements, while nothing else of the benchmark runs.
     pub(crate) fn calibrate(&mut self) {
         self.spins.extend((0..5).map(|_| spin()));
     }
 
-    /// What there is to say about the run.
+    /// The warnings about the run.
     pub(crate) fn warnings(&self) -> Result<Vec<String>> {
         let mut warnings = Vec::new();
         if let (Some(least), Some(most)) = (self.spins.iter().min(), self.spins.iter().max()) {

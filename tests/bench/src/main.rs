@@ -38,7 +38,7 @@ use error::Result;
 use machine::Noise;
 use report::Report;
 
-/// The allocator of the server, so that the limits do not gain or lose by having another one.
+/// The allocator of the server, so that the limits are not affected by a different one.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -55,7 +55,7 @@ struct Arguments {
     part: Option<Part>,
 }
 
-/// What the program does when it starts itself as a process of its own.
+/// The parts of the program that it starts as separate processes.
 #[derive(Subcommand)]
 enum Part {
     /// Answers every request with the bytes of a file, until its standard input is closed.
@@ -113,7 +113,7 @@ async fn run(arguments: Arguments) -> Result<bool> {
         );
     }
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    // Whatever a row has started is stopped when it is dropped, so also when it is interrupted.
+    // Everything that a row has started is stopped when it is dropped, also after an interrupt.
     tokio::select! {
         result = measure(&bench, &rows) => result,
         _ = interrupt.recv() => Err("interrupted".into()),
@@ -133,7 +133,7 @@ async fn measure(bench: &Bench, rows: &[&row::Row]) -> Result<bool> {
                 report.add(row, reading);
                 bench.clear(row.name)?;
             }
-            // The logs stay.
+            // The logs are kept.
             Err(error) => report.add_failed(row, &error),
         }
     }

@@ -1,4 +1,4 @@
-//! Compares two sides by short slices in turn, so that whatever else happens on the machine happens to both.
+//! Compares two sides by short alternating slices, so that other work on the machine affects both alike.
 
 use std::time::Instant;
 
@@ -10,15 +10,15 @@ use crate::report;
 use crate::row::Reading;
 use crate::slice::{Slice, median};
 
-/// How many slices each side gets.
+/// The number of slices of each side.
 const PAIRS: usize = 5;
-/// How often each side is timed that runs as a whole.
+/// The number of runs of each side that is measured as a whole.
 const ROUNDS: usize = 3;
 
-/// How much faster our side is than the other: the median of the ratios of all pairs.
+/// The speed of our side relative to the other: the median of the ratios of all pairs.
 ///
-/// Every other pair begins with the other side, so that what grows during a measurement, such as tables,
-/// burdens both alike.
+/// The sides take turns in beginning a pair, so that growth during a measurement, such as that of tables, affects both
+/// alike.
 pub(crate) async fn compare(
     mut ours: impl AsyncFnMut() -> Result<Slice>,
     mut theirs: impl AsyncFnMut() -> Result<Slice>,
@@ -46,7 +46,7 @@ pub(crate) async fn compare(
     Ok(Reading { value, ours: Some(our_sum), theirs: Some(their_sum) })
 }
 
-/// How much more processor time our side takes for an operation than the other: the median of the ratios of all pairs. Both are
+/// The processor time per operation of our side relative to the other: the median of the ratios of all pairs. Both are
 /// metered.
 pub(crate) async fn compare_cpu(
     mut ours: impl AsyncFnMut() -> Result<Slice>,
@@ -68,7 +68,7 @@ pub(crate) async fn compare_cpu(
     Ok(Reading { value, ours: Some(our_sum), theirs: Some(their_sum) })
 }
 
-/// How much longer our side takes than the other, both as a whole: the ratio of their medians.
+/// The duration of our side relative to the other, each as a whole: the ratio of their medians.
 pub(crate) async fn compare_runs(
     mut ours: impl AsyncFnMut() -> Result<()>,
     mut theirs: impl AsyncFnMut() -> Result<()>,
@@ -87,7 +87,7 @@ pub(crate) async fn compare_runs(
     Ok(Reading::alone(ours / theirs))
 }
 
-/// Copies rows out as a client that keeps nothing of them.
+/// Copies rows out like a client that discards them.
 pub(crate) async fn copy_out(client: &Client, query: &str) -> Result<()> {
     let mut rows = std::pin::pin!(client.copy_out(&format!("COPY ({query}) TO STDOUT")).await?);
     while rows.try_next().await?.is_some() {}

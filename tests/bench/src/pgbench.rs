@@ -1,4 +1,4 @@
-//! The limit of writing: pgbench, which sends Postgres the statements of saves and does nothing else.
+//! The limit of writing: pgbench, which only sends Postgres the statements of saves.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,13 +21,13 @@ use crate::machine::cpu_of_postgres;
 use crate::script::{Place, Script, content, script, statements};
 use crate::slice::Slice;
 
-/// How many clients there are, here and at the server.
+/// The number of clients, here and at the server.
 pub(crate) const CLIENTS: usize = 32;
 
-/// How many orgs each client of pgbench has for itself.
+/// The number of orgs of each pgbench client, which are not shared.
 const ORGS_OF_CLIENT: i64 = 4;
 
-/// How far the first orgs of two runs are apart.
+/// The distance between the first orgs of two runs.
 const ORGS_OF_RUN: i64 = 1_000;
 
 /// A program, a script, and the database to run it on.
@@ -39,13 +39,13 @@ pub(crate) struct Pgbench {
     content: DashboardContent,
     script: Script,
     folder: PathBuf,
-    /// The first org of the next run. Each run begins with new orgs, because nobody knows how far each client
-    /// of the last one came.
+    /// The first org of the next run. Each run begins with new orgs, because the position that each client of the last
+    /// one reached is unknown.
     base: i64,
 }
 
 impl Pgbench {
-    /// Prepares to save dashboards of so many bytes in a database.
+    /// Prepares to save dashboards of this many bytes in a database.
     pub(crate) async fn prepare(
         database: &DatabaseServer,
         postmaster: u32,
@@ -57,7 +57,7 @@ impl Pgbench {
         let script = script(&client, &content).await?;
         fs::write(folder.join("save.sql"), &script.text)?;
         Ok(Self {
-            // The one that belongs to the running PostgreSQL, of which there may be several versions.
+            // The program that belongs to the running PostgreSQL; several versions may be installed.
             program: fs::read_link(format!("/proc/{postmaster}/exe"))?.with_file_name("pgbench"),
             postmaster,
             database: database.clone(),
@@ -69,7 +69,7 @@ impl Pgbench {
         })
     }
 
-    /// Runs for some time.
+    /// Runs for this time.
     pub(crate) async fn run(&mut self, time: Duration) -> Result<Slice> {
         self.base += ORGS_OF_RUN;
         self.create_dashboards().await?;
@@ -128,8 +128,8 @@ impl Pgbench {
         format!("pgbench-{}", self.base)
     }
 
-    /// Reads the time of each transaction from the logs, of which each thread writes one, and takes the rate
-    /// from what pgbench says, because it does not count the time in which it connects.
+    /// Reads the time of each transaction from the logs, of which each thread writes one, and takes the rate from the
+    /// output of pgbench, which excludes the time of connecting.
     fn read(&self, output: &Output) -> Result<Slice> {
         let told = String::from_utf8_lossy(&output.stdout);
         let tps =

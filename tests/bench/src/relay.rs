@@ -1,5 +1,5 @@
-//! A way to the Postgres of a server by TCP, which it does not have itself. It is a process of its own, so that its processor time
-//! is on neither side of a comparison.
+//! Provides TCP access to the Postgres of a server, which has only a socket. It is a separate process, so that its
+//! processor time counts for neither side of a comparison.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 
 use crate::error::Result;
 
-/// Passes on what comes to a port of this machine and from a socket, until standard input is closed. The address is the first
+/// Relays between a port of this machine and a socket, until standard input is closed. Prints its address as the first
 /// line on standard output.
 pub(crate) async fn serve(socket: &Path) -> Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
@@ -20,21 +20,21 @@ pub(crate) async fn serve(socket: &Path) -> Result<()> {
         loop {
             let (mut client, _) = listener.accept().await?;
             let mut server = UnixStream::connect(socket).await?;
-            // A side that hangs up ends the connection, which is all there is to say.
+            // A closed side ends the connection; that needs no report.
             tokio::spawn(async move { drop(copy_bidirectional(&mut client, &mut server).await) });
         }
     };
     tokio::select! {
         result = accepting => result,
-        // The benchmark that started this is gone, however it ended.
+        // The benchmark that started this process has ended, for whatever reason.
         _ = async { tokio::io::stdin().read(&mut [0]).await } => Ok(()),
     }
 }
 
-/// The relay as a child, which ends when this is dropped.
+/// The relay as a child process, which is killed when this is dropped.
 pub(crate) struct Relay {
     _child: Child,
-    /// Where it listens.
+    /// Its address.
     pub(crate) address: SocketAddr,
 }
 

@@ -1,4 +1,4 @@
-//! Says what came out.
+//! Reports the results.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the table is what the program is for")]
 
 use std::fs;
@@ -14,7 +14,7 @@ use crate::slice::Slice;
 const HEADINGS: [&str; 10] =
     ["row", "value", "floor", "goal", "", "per second", "p50 ms", "p99 ms", "CPU µs: server", "PostgreSQL"];
 
-/// Tells what is being done, apart from the results.
+/// Reports the current activity, separately from the results.
 pub(crate) fn progress(text: &str) {
     eprintln!("{text}");
 }
@@ -32,7 +32,7 @@ pub(crate) struct Report {
     failures: Vec<String>,
 }
 
-/// A row as `bench.json` has it.
+/// A row in `bench.json`.
 #[derive(Serialize)]
 struct Entry {
     name: &'static str,
@@ -45,7 +45,7 @@ struct Entry {
 }
 
 impl Report {
-    /// Adds what was measured for a row.
+    /// Adds the measurement of a row.
     pub(crate) fn add(&mut self, row: &Row, reading: Reading) {
         let Reading { value, mut ours, mut theirs } = reading;
         let reaches = |limit: f64| match row.bound {
@@ -82,7 +82,7 @@ impl Report {
         self.push_entry(row, Some(value), reaches(row.floor));
     }
 
-    /// Adds a row that could not be measured, which counts as missed.
+    /// Adds a row that could not be measured, which counts as failed.
     pub(crate) fn add_failed(&mut self, row: &Row, error: &Error) {
         let mut cells = <[String; 10]>::default();
         cells[..5].clone_from_slice(&[
@@ -107,7 +107,7 @@ impl Report {
         self.entries.iter().all(|entry| entry.ok)
     }
 
-    /// Prints the table, with each pair of numbers as ours / the limit, and what there is to say about it.
+    /// Prints the table, with each pair of numbers as ours / the limit, and the warnings.
     pub(crate) fn print(&self, warnings: &[String]) {
         let headings = HEADINGS.map(str::to_owned);
         let lines: Vec<_> = std::iter::once(&headings).chain(&self.lines).collect();

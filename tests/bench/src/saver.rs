@@ -6,17 +6,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::document::MARK;
 use crate::load::Client;
 
-/// Sends its requests in turn, each time with another content.
+/// Sends its requests in turn, each time with different content.
 pub(crate) struct Saver {
     requests: Vec<Vec<u8>>,
-    /// Where in each request the number of the revision is.
+    /// The offset of the revision number in each request.
     marks: Vec<usize>,
     next: usize,
     revision: Arc<AtomicU64>,
 }
 
 impl Saver {
-    /// A client with requests that save, and the number of the next revision, which it shares with others.
+    /// A client with requests that save, and the next revision number, which it shares with other clients.
     pub(crate) fn new(requests: Vec<Vec<u8>>, revision: Arc<AtomicU64>) -> Self {
         let marks = requests.iter().map(|request| find(request, MARK.as_bytes())).collect();
         Self { requests, marks, next: 0, revision }

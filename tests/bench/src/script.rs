@@ -1,7 +1,7 @@
-//! The statements with which the server saves a dashboard: to be run, and as a script for pgbench.
+//! The statements with which the server saves a dashboard: to be executed, and as a script for pgbench.
 //!
-//! Their texts are those of the event store and of the projectors themselves, so that a change there changes
-//! the limit that saves are compared with.
+//! Their texts are those of the event store and of the projectors themselves, so that a change there also changes the
+//! limit that saves are compared with.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -22,7 +22,7 @@ use tokio_postgres::types::{FromSql, IsNull, Type};
 
 use crate::error::Result;
 
-/// What the server keeps of a dashboard that is saved: without the members that are not its author's to say.
+/// The stored content of a saved dashboard: without the members that the server sets.
 pub(crate) fn content(dashboard: &Value) -> Result<DashboardContent> {
     let mut document = dashboard.clone();
     let members = document.as_object_mut().ok_or("the dashboard is not an object")?;
@@ -49,10 +49,10 @@ pub(crate) struct Place {
     pub(crate) version: i64,
 }
 
-/// Numbers that occur nowhere else in the parameters, and so show where in them the numbers of a place are.
+/// Numbers that occur nowhere else in the parameters, and so mark the positions of the numbers of a place.
 const MARKED: Place = Place { org: 1_111_111_111, position: 1_222_222_222, version: 1_333_333_333 };
 
-/// Who saves.
+/// The login of the actor.
 const LOGIN: &str = "admin";
 
 /// A statement with its parameters.
@@ -118,16 +118,16 @@ pub(crate) fn statements(content: &DashboardContent, place: Place) -> Result<Vec
 pub(crate) struct Script {
     /// The text.
     pub(crate) text: String,
-    /// The variables that it needs, beside `base` and `i`.
+    /// The variables that it needs in addition to `base` and `i`.
     pub(crate) variables: BTreeMap<String, String>,
 }
 
 /// Turns the statements of a save into a script.
 ///
-/// Like the server, pgbench sends a transaction in one flight, with the document in it each time. What it has
-/// easier: it has no HTTP, no JSON and no decisions to make, a connection for each client, and four orgs for
-/// each client alone (it could not know where the log of a shared one ends), so that it never waits for
-/// another's lock on a head. What it has harder: its commits are never gathered into one.
+/// Like the server, pgbench sends a transaction in one flight, including the document each time. Its advantages: it has
+/// no HTTP, no JSON and no decisions to make, a connection for each client, and four orgs that each client does not
+/// share (it could not know where the log of a shared one ends), so it never waits for another client's lock on a head.
+/// Its disadvantage: its commits are never grouped.
 pub(crate) async fn script(client: &Client, content: &DashboardContent) -> Result<Script> {
     let mut variables = BTreeMap::new();
     let mut text = String::from(
@@ -138,7 +138,7 @@ pub(crate) async fn script(client: &Client, content: &DashboardContent) -> Resul
          \\startpipeline\nBEGIN;\nSELECT set_config('app.org_id', :org, true);\n",
     );
     for (sql, params) in statements(content, MARKED)? {
-        // PostgreSQL tells the types, which say how to write the parameters as texts.
+        // PostgreSQL reports the types, which determine the text format of the parameters.
         let types = client.prepare(sql).await?.params().to_vec();
         let mut arguments = Vec::with_capacity(params.len());
         for (param, kind) in params.iter().zip(&types) {
@@ -150,20 +150,20 @@ pub(crate) async fn script(client: &Client, content: &DashboardContent) -> Resul
     Ok(Script { text, variables })
 }
 
-/// How a script names a parameter.
+/// The notation of a parameter in a script.
 fn argument(value: &str, variables: &mut BTreeMap<String, String>) -> String {
     let is = |number: i64| value == number.to_string();
     if is(MARKED.org) {
         return ":org".to_owned();
     }
-    // There is one dashboard in each org, so that versions and positions are the same.
+    // There is one dashboard in each org, so versions and positions are equal.
     if is(MARKED.position) || is(MARKED.version) {
         return ":position".to_owned();
     }
     if is(MARKED.position - 1) || is(MARKED.version - 1) {
         return ":before".to_owned();
     }
-    // pgbench takes no empty variables.
+    // pgbench does not support empty variables.
     if value.is_empty() {
         return "''".to_owned();
     }
@@ -187,7 +187,7 @@ fn substitute(sql: &str, arguments: &[String]) -> Result<String> {
     Ok(text)
 }
 
-/// A parameter as Postgres reads it from a text.
+/// A parameter in Postgres's text format.
 fn text_of(param: &Param, kind: &Type) -> Result<String> {
     let mut raw = BytesMut::new();
     if let IsNull::Yes = param.to_sql_checked(kind, &mut raw)? {

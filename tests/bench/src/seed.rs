@@ -1,5 +1,5 @@
-//! A log of a million dashboards, written beside the server: what is measured is what it costs to have them, not how they
-//! came to be.
+//! A log of a million dashboards, written without the server: the measurement concerns the cost of storing them, not
+//! their creation.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -23,7 +23,7 @@ use crate::report::progress;
 use crate::script::content;
 use crate::server::Server;
 
-/// About how many bytes a dashboard has.
+/// The approximate size of a dashboard, in bytes.
 pub(crate) const BYTES: usize = 2_000;
 
 const COPY_EVENTS: &str =
@@ -60,7 +60,7 @@ pub(crate) fn uid(number: i64) -> String {
     format!("stored-{number:07}")
 }
 
-/// Fills an org with so many dashboards, unless an earlier run has, and returns its id.
+/// Fills an org with this many dashboards, unless an earlier run has, and returns its id.
 pub(crate) async fn fill(bench: &Bench, folder: &Path, server: &Server, dashboards: i64) -> Result<i64> {
     let client = connect(&server.postgres().await?).await?;
     let seeded = "SELECT org_id FROM dashboards WHERE uid = $1";
@@ -84,7 +84,7 @@ pub(crate) async fn fill(bench: &Bench, folder: &Path, server: &Server, dashboar
     Ok(org)
 }
 
-/// Makes the read model of dashboards anew, by the subcommand that anybody uses.
+/// Rebuilds the read model of dashboards, by the public subcommand.
 pub(crate) async fn rebuild(bench: &Bench, folder: &Path) -> Result<()> {
     let mut command = tokio::process::Command::new(bench.programs.join("kymograph"));
     command.args(["projections", "rebuild", "dashboards"]).current_dir(folder);
@@ -96,11 +96,11 @@ pub(crate) async fn rebuild(bench: &Bench, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A log in which dashboards are created and nothing else.
+/// A log that only creates dashboards.
 struct Log {
     org: i64,
     dashboards: i64,
-    /// What all dashboards have, but for their uids and titles.
+    /// The content of all dashboards, except for their uids and titles.
     template: DashboardContent,
 }
 
@@ -115,7 +115,7 @@ impl Log {
         Ok(DashboardCreated { id: number, generation: 1, content }.into())
     }
 
-    /// Writes the events and the end of the log.
+    /// Writes the events and the head of the log.
     async fn write_events(&self, client: &Client) -> Result<()> {
         let sql = "SELECT pos, last_at FROM heads WHERE org_id = $1";
         let head = client.query_one(sql, &[&self.org]).await?;
@@ -151,7 +151,7 @@ impl Log {
         Ok(())
     }
 
-    /// Writes what the streams fold to.
+    /// Writes the states of the streams.
     async fn write_streams(&self, client: &Client) -> Result<()> {
         let writer = BinaryCopyInWriter::new(client.copy_in(COPY_STREAMS).await?, &STREAM);
         let mut writer = std::pin::pin!(writer);

@@ -18,27 +18,27 @@ use crate::http::{Connection, render};
 use crate::machine::{cpu_of_postgres, cpu_of_process};
 use crate::slice::Slice;
 
-/// How long the server may take to become ready, and to stop.
+/// The timeout for the server to become ready, and to stop.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How often it is asked whether it is ready: seldom enough not to slow it down.
+/// The interval of readiness checks: long enough not to slow it down.
 const POLL: Duration = Duration::from_millis(2);
 
-/// A server on a data folder of its own, which is stopped when this is dropped.
+/// A server on its own data folder, which is stopped when this is dropped.
 ///
-/// Measurements of Postgres alone use the embedded one of the server too, so that both sides of a comparison
-/// have the same programs, settings, files and disk.
+/// Measurements of Postgres alone also use the server's embedded one, so that both sides of a comparison have the same
+/// programs, settings, files and disk.
 pub(crate) struct Server {
     child: Child,
-    /// Where it listens.
+    /// Its address.
     pub(crate) address: SocketAddr,
-    /// How long it took until it was ready.
+    /// The time until it was ready.
     pub(crate) start_took: Duration,
     data: PathBuf,
 }
 
 impl Server {
-    /// Starts the server in a folder, with the data that are there, and returns when it is ready.
+    /// Starts the server in a folder with existing data, if any, and returns when it is ready.
     pub(crate) async fn start(bench: &Bench, folder: &Path) -> Result<Self> {
         Self::start_with(bench, folder, &[]).await
     }
@@ -62,7 +62,7 @@ impl Server {
         command.env("GF_SERVER_HTTP_ADDR", "127.0.0.1").env("GF_SERVER_HTTP_PORT", port.to_string());
         command.envs(settings.iter().copied());
         command.stdout(File::create(&log)?).stderr(File::options().append(true).open(&log)?);
-        // Ctrl-C in a terminal must reach the benchmark alone, which stops the server in order.
+        // Ctrl-C in a terminal must reach only the benchmark, which then stops the server properly.
         command.process_group(0);
         let begun = Instant::now();
         let child = command.spawn()?;
@@ -99,7 +99,7 @@ impl Server {
     /// How to connect to its Postgres, as the superuser.
     pub(crate) async fn postgres(&self) -> Result<DatabaseServer> {
         let settings = EmbeddedSettings { data: self.data.clone(), run_as: None, extra: Vec::new() };
-        // It runs, so that nothing is started here that would have to be released.
+        // It is already running, so nothing is started here that would have to be released.
         Ok(DatabaseServer::without_tls(EmbeddedPostgres::attach(settings).await?.config()))
     }
 
@@ -109,12 +109,12 @@ impl Server {
         Ok(file.lines().next().unwrap_or_default().trim().parse()?)
     }
 
-    /// Adds to what is seen of a slice the processor time of the server and of Postgres.
+    /// Adds the processor time of the server and of Postgres to the measurements of a slice.
     pub(crate) async fn metered(&self, slice: impl Future<Output = Result<Slice>>) -> Result<Slice> {
         self.metered_with(self.pid(), slice).await
     }
 
-    /// The same for what another process than the server does with its Postgres.
+    /// The same for the work of a process other than the server with its Postgres.
     pub(crate) async fn metered_with(
         &self,
         pid: u32,

@@ -1,35 +1,36 @@
-//! What is seen of one side of a comparison during one slice of time.
+//! The measurements of one side of a comparison during one slice of time.
 
 use std::time::Duration;
 
-/// Operations, how long they took, and what processor time they cost.
+/// Operations with their durations and processor time.
 #[derive(Default)]
 pub(crate) struct Slice {
-    /// How many operations were finished.
+    /// The number of completed operations.
     pub(crate) count: u32,
-    /// In which time.
+    /// The elapsed time.
     pub(crate) elapsed: Duration,
     /// The time of each operation, in no order.
     pub(crate) latencies: Vec<Duration>,
-    /// Processor time of the process that answers.
+    /// Processor time of the process that responds.
     pub(crate) server_cpu: Option<Duration>,
     /// Processor time of Postgres.
     pub(crate) postgres_cpu: Option<Duration>,
 }
 
 impl Slice {
-    /// Operations a second.
+    /// Operations per second.
     pub(crate) fn rate(&self) -> f64 {
         f64::from(self.count) / self.elapsed.as_secs_f64()
     }
 
-    /// Processor time of an operation, on both sides of the connection; `None` if none was finished or nothing was metered.
+    /// Processor time per operation, on both sides of the connection; `None` if no operation completed or nothing was
+    /// metered.
     pub(crate) fn cpu(&self) -> Option<Duration> {
         let both = self.server_cpu?.saturating_add(self.postgres_cpu?);
         both.checked_div(self.count).filter(|time| !time.is_zero())
     }
 
-    /// Adds what was seen at another time.
+    /// Adds the measurements of another slice.
     pub(crate) fn merge(&mut self, other: Self) {
         let sum = |one: Option<Duration>, other: Option<Duration>| match (one, other) {
             (Some(one), Some(other)) => Some(one + other),
@@ -50,7 +51,7 @@ impl Slice {
     }
 }
 
-/// The value in the middle; `None` of nothing.
+/// The median; `None` if there are no values.
 pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;

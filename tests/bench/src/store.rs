@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 
 use crate::error::Result;
 
-/// An event store with all projectors, and the change feed that tells other servers.
+/// An event store with all projectors, and the change feed that notifies other servers.
 pub(crate) struct Store {
     /// Runs commands on it.
     pub(crate) commands: Commands,
@@ -35,7 +35,7 @@ impl Store {
         let feed_task = change_feed::run(app_server(server), changes, Vec::new(), feed_health.clone())?;
         let database = app_database(server, pool_size)?;
         let jobs = Arc::new(PgJobs::new(&database));
-        // What is measured writes no secrets.
+        // The measured commands write no secrets.
         let master_keys = MasterKeySettings { texts: Vec::new(), file: "/nonexistent/secret.key".into() };
         let secrets = Arc::new(PgSecrets::new(database.clone(), Arc::new(MasterKeys::new(master_keys))));
         let keys = Arc::new(PgServerKeys::new(database.clone(), secrets.clone()));

@@ -1,4 +1,4 @@
-//! Repeats an operation in several tasks at once.
+//! Repeats an operation in several concurrent tasks.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use futures_util::future::try_join_all;
 use crate::error::Result;
 use crate::slice::Slice;
 
-/// Repeats an operation in each task until the time is over. The operation is told the number of its task.
+/// Repeats an operation in each task until the time is over. Its argument is the number of its task.
 pub(crate) async fn repeat<O, F>(tasks: usize, limit: Duration, operation: O) -> Result<Slice>
 where
     O: Fn(usize) -> F + Send + Sync + 'static,

@@ -10,7 +10,7 @@ use super::{annotate, save, tags, texts};
 
 const DAY: i64 = 24 * 60 * 60;
 
-/// Waits until no annotation of a dashboard that ended is left.
+/// Waits until no annotation of a deleted dashboard is left.
 async fn until_ended(server: &TestServer) {
     until_none(server, "end-annotations").await;
 }
@@ -61,7 +61,7 @@ async fn come_out_of_the_trash_and_end_for_good_with_their_dashboard() {
     admin.patch("/api/dashboards/uid/cpu/trash", &json!({})).await.expect(200);
     assert_eq!(texts(&admin, "?tags=ops").await, ["on cpu"]);
 
-    // Once with another dashboard in its place, once purged.
+    // Once with another dashboard with its uid, once purged.
     for purges in [false, true] {
         admin.delete("/api/dashboards/uid/cpu").await.expect(200);
         if purges {
@@ -76,7 +76,7 @@ async fn come_out_of_the_trash_and_end_for_good_with_their_dashboard() {
     }
     let by = "SELECT actor_login FROM events WHERE type = 'annotation.deleted' LIMIT 1";
     assert_eq!(server.database.scalar::<String>(by).await, "server");
-    // What ended with its dashboard does not come back to another one.
+    // An annotation that ended with its dashboard cannot be restored to another one.
     let log = admin.get("/api/audit/events?action=annotation.deleted").await.expect(200).body;
     let uid = id.to_string();
     let event = log["events"].as_array().unwrap().iter().find(|event| event["targets"][0]["uid"] == *uid);
@@ -172,7 +172,7 @@ async fn are_cleaned_up_by_age_and_by_number() {
     server.clock.advance(6 * DAY);
     server.tidy().await;
     assert_eq!(texts(&admin, "").await, ["four", "three"]);
-    // Nothing that is left gets too old, so the org has no job any more.
+    // No remaining annotation expires, so the org has no job any more.
     assert_eq!(server.database.scalar::<i64>(jobs).await, 0);
     of_org("five").await;
     server.tidy().await;

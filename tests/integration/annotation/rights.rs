@@ -1,4 +1,4 @@
-//! Who may do what with annotations: those of the org by role, those of a dashboard by the rights on that.
+//! Permissions on annotations: those of the org by role, those of a dashboard by the permissions on that.
 
 use kymograph_tests::{Client, TestServer};
 use serde_json::json;
@@ -29,7 +29,7 @@ async fn follow_the_rights_on_their_dashboard() {
             json!({"text": text, "dashboardUID": uid, "panelId": 1, "tags": ["ops", text], "time": 1000});
         ids.push(annotate(&admin, &annotation).await);
     }
-    // The clients, and what they may read and write of the four.
+    // The clients, and which of the four annotations they may read and write.
     let cases = [
         (&admin, "admin", [true; 4], [true; 4]),
         (&viewer, "viewer", [true, true, false, true], [false, false, false, true]),
@@ -65,10 +65,10 @@ async fn follow_the_rights_on_their_dashboard() {
     );
 }
 
-/// The annotations of the test, by what they are on.
+/// The names of the test's annotations.
 const NAMES: [&str; 4] = ["org", "open", "hidden", "common"];
 
-/// Checks that a client finds these annotations, however it asks.
+/// Checks that a client finds these annotations by every query.
 async fn finds(client: &Client, who: &str, visible: &[&str]) {
     let queries =
         ["", "?tags=ops", "?from=1&to=2000", "?tags=ops&from=1&to=2000", "?userId=1", "?panelId=1&tags=ops"];
@@ -79,7 +79,7 @@ async fn finds(client: &Client, who: &str, visible: &[&str]) {
     }
 }
 
-/// Checks that all that a client does to an annotation, and beside it, has this status.
+/// Checks that all changes by a client to an annotation, and new ones on the same object, have this status.
 async fn writes_or_not(admin: &Client, client: &Client, (who, on): (&str, &str), id: i64, status: u16) {
     let path = format!("/api/annotations/{id}");
     let own = json!({"text": "own", "dashboardUID": on, "panelId": 7, "time": 1});
@@ -99,7 +99,7 @@ async fn writes_or_not(admin: &Client, client: &Client, (who, on): (&str, &str),
     }
 }
 
-/// The annotation of the org that the client has just made.
+/// The annotation of the org that the client has just created.
 async fn last(client: &Client) -> i64 {
     let found = client.get("/api/annotations?panelId=7").await.expect(200).body;
     found[0]["id"].as_i64().unwrap()
@@ -135,7 +135,7 @@ async fn a_member_finds_what_is_behind_many_that_it_may_not_see() {
     let (open, hidden) = (save(&admin, "open", "").await, save(&admin, "hidden", "closed").await);
     annotate(&admin, &json!({"text": "old", "dashboardUID": "open", "time": 1, "tags": ["ops"]})).await;
     annotate(&admin, &json!({"text": "older", "time": 1, "tags": ["ops"]})).await;
-    // So many that the first look ends before them.
+    // So many that the first batch ends before them.
     let many = format!("INSERT INTO annotations SELECT 1, n, {hidden}, 'hidden', 0, 1, n, n + n % 2, 'hidden', '{{ops}}', '{{ops}}', '',
             now(), now() FROM generate_series(10001, 16000) AS n;
         INSERT INTO annotation_terms SELECT 1, 'ops', time_end, time, id, dashboard_id FROM annotations WHERE id > 10000;

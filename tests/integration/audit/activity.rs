@@ -1,4 +1,4 @@
-//! What happened when, counted.
+//! Counts of audit entries over time.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{busy_server, events, save};
 
-/// How many entries of a bucket tell of a success, a denial and a failure.
+/// The number of successes, denials and failures in a bucket.
 fn numbers(bucket: &Value) -> [usize; 3] {
     ["success", "denied", "failure"].map(|name| usize::try_from(bucket[name].as_u64().unwrap()).unwrap())
 }
@@ -46,7 +46,7 @@ async fn activity_counts_days_and_hours_by_outcome() {
     assert_eq!(sum, all.len());
 }
 
-/// A server whose log has entries of three days, some of them refusals.
+/// A server whose log has entries of three days, including refusals.
 async fn server_of_three_days() -> TestServer {
     let (server, ..) = busy_server().await;
     let trace = ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
@@ -66,7 +66,7 @@ async fn server_of_three_days() -> TestServer {
     server
 }
 
-/// Counts what a list shows by day and outcome.
+/// Counts the listed entries by day and outcome.
 fn by_day(events: &[Value]) -> BTreeMap<String, [usize; 3]> {
     let mut days = BTreeMap::new();
     for event in events {
@@ -135,11 +135,11 @@ async fn activity_is_bounded_by_from_and_to() {
         froms("from=2026-03-01T23:59:59Z&to=2026-03-03T00:00:00Z").await,
         ["2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z", "2026-03-03T00:00:00Z"]
     );
-    // Days are those of UTC, whatever zone a time is given in.
+    // Days are in UTC, regardless of the zone of a given time.
     assert_eq!(froms("from=2026-03-02T00:30:00%2B01:00&to=2026-03-01T23:59:59Z").await.len(), 1);
     let hours = froms("interval=hour&from=2026-03-01T10:59:59Z&to=2026-03-01T12:00:00Z").await;
     assert_eq!(hours, ["2026-03-01T10:00:00Z", "2026-03-01T11:00:00Z", "2026-03-01T12:00:00Z"]);
-    // One end alone: up to now, and so many days up to then.
+    // With one end only: up to now, and this many days up to the end.
     assert_eq!(
         froms("to=2026-03-02T10:00:00Z&days=2").await,
         ["2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z"]

@@ -1,4 +1,4 @@
-//! Exports of the audit log: what is in them, and what they cost.
+//! Exports of the audit log: their contents and their cost.
 
 use std::time::Duration;
 
@@ -69,7 +69,7 @@ async fn exports_say_what_was_changed_if_that_is_asked_for() {
     assert!(plain.lines().next().unwrap().ends_with(",reason,count"), "{plain}");
 }
 
-/// Adds many events to the log of an org, as far as reading them as entries goes.
+/// Adds many events to the log of an org, complete enough to be read as entries.
 async fn fill_log(client: &tokio_postgres::Client, org: i64, number: i64) {
     let sql = format!(
         "INSERT INTO events SELECT org_id, pos + n, 'dashboard-filler', 'dashboard', n, 'dashboard.updated', 1,
@@ -124,7 +124,7 @@ async fn who_stops_reading_keeps_neither_memory_nor_a_connection() {
     admin.get("/api/audit/events").await.expect(200);
 }
 
-/// Begins an export and reads no more than its beginning; the status if there is none.
+/// Begins an export and reads only its beginning; returns the status if it fails.
 async fn stall(client: &Client) -> Result<reqwest::Response, u16> {
     let request = client.request(reqwest::Method::GET, "/api/audit/events/export");
     let mut response = request.send().await.unwrap();
@@ -151,7 +151,7 @@ async fn no_org_keeps_another_from_its_exports() {
     export_again(&admin, "", 100_002).await;
 }
 
-/// Waits until an export is begun again, which must be whole.
+/// Waits until an export is admitted again, which must be complete.
 async fn export_again(client: &Client, filter: &str, entries: usize) {
     for _ in 0..300 {
         let answer = client.get(&format!("/api/audit/events/export{filter}")).await;
@@ -179,7 +179,7 @@ async fn more_stalled_exports_than_slots_lock_nobody_out_and_cost_bounded_memory
         fill_log(&database, org, 60_000).await;
     }
     let before = server.resident_memory();
-    // All at once, so that none is cut off before the last is refused.
+    // All at once, so that none is cut off before the last one is refused.
     let stall_each = |client: &Client| {
         let client = client.clone();
         tokio::spawn(async move { stall(&client).await })
@@ -196,7 +196,7 @@ async fn more_stalled_exports_than_slots_lock_nobody_out_and_cost_bounded_memory
         }
     }
     assert_eq!((stalled.len(), refused), (8, 2));
-    // Within this time all of them would have been read to the end.
+    // Within this time all of them could have been read to the end.
     tokio::time::sleep(Duration::from_secs(2)).await;
     let during = server.resident_memory();
     assert!(during < before + 160 * MEBIBYTE, "{before} bytes became {during}");
@@ -204,7 +204,7 @@ async fn more_stalled_exports_than_slots_lock_nobody_out_and_cost_bounded_memory
     for client in &clients {
         export_again(client, "?action=org.created", 1).await;
     }
-    // Those who stalled were cut off.
+    // The stalled clients were cut off.
     for mut response in stalled {
         let is_cut = loop {
             match response.chunk().await {

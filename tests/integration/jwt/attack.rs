@@ -1,4 +1,4 @@
-//! Tokens that nobody trusted has made, and tokens that are not for us.
+//! Tokens of untrusted issuers, and tokens for other audiences.
 
 use kymograph_tests::TestServer;
 use ring::hmac;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::signer::{KeyServer, Signer, base64, claims, key_set, now};
 use super::{me, refused, server_trusting, server_with, with_token};
 
-/// A token with a signature that anybody can make who knows a text.
+/// A token signed with a shared secret, which anyone who knows it can do.
 fn sign_by_secret(header: &Value, claims: &Value, secret: &[u8]) -> String {
     let message = format!("{}.{}", base64(header.to_string()), base64(claims.to_string()));
     let signature = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), message.as_bytes());
@@ -18,7 +18,7 @@ fn unsigned(header: &Value, claims: &Value) -> String {
     format!("{}.{}.", base64(header.to_string()), base64(claims.to_string()))
 }
 
-/// Tokens that the key has not signed, each of which some library has taken at some time.
+/// Tokens not signed by the key, each of which some library has accepted at some time.
 fn forged(rsa: &Signer) -> Vec<(&'static str, String)> {
     let admin = &claims("admin");
     let (attacker, kid) = (Signer::p256("attacker"), &rsa.kid);
@@ -75,7 +75,7 @@ async fn what_the_key_has_not_signed_is_refused_with_one_answer() {
     let server = server_trusting(&rsa, &["url_login=true"]).await;
     let users: i64 = server.database.scalar("SELECT count(*) FROM users").await;
     for (what, token) in forged(&rsa) {
-        // An empty header is none.
+        // An empty header counts as absent.
         if token.is_empty() {
             continue;
         }
@@ -106,7 +106,7 @@ async fn addresses_in_a_header_are_not_fetched_and_made_up_ids_cost_one_fetch() 
         let header = json!({"alg": "ES256", "kid": "a", field: theirs.url});
         let forged = attacker.sign_with(&header, &claims("ann").to_string());
         refused(with_token(&server, &forged).get("/api/user").await);
-        // The fields mean nothing, in whoever's token.
+        // The fields have no effect, in any token.
         let honest = ours.sign_with(&header, &claims("ann").to_string());
         assert_eq!(me(&server, &honest).await["login"], "ann");
     }
@@ -121,11 +121,11 @@ async fn addresses_in_a_header_are_not_fetched_and_made_up_ids_cost_one_fetch() 
     for task in tasks {
         task.await.unwrap();
     }
-    // One for all of them, and another one if they took longer than the interval.
+    // One fetch for all of them, and another one if they took longer than the interval.
     assert!((1..=2).contains(&(keys.fetches() - before)), "{}", keys.fetches() - before);
 }
 
-/// Claims of ann, with some of them others; `null` takes one away.
+/// The claims of ann with changes; `null` removes a claim.
 fn with(changes: Value) -> String {
     let mut claims = claims("ann");
     for (name, value) in changes.as_object().unwrap() {
@@ -200,7 +200,7 @@ async fn what_is_signed_but_not_for_us_or_not_for_now_is_refused() {
     assert_eq!(me(&server, &signer.sign_with(header, &with(edge))).await["login"], "ann");
 }
 
-/// A token of exactly so many bytes.
+/// A token of exactly this many bytes.
 fn long_token(signer: &Signer, bytes: usize) -> String {
     for padding in 0..4 {
         let header = json!({"alg": "ES256", "kid": "a", "pad": "x".repeat(padding)});
@@ -251,7 +251,7 @@ async fn a_disabled_user_is_refused_at_once() {
     let id = me(&server, &token).await["id"].clone();
     let path = format!("/api/admin/users/{id}");
     server.admin().post(&format!("{path}/disable"), &json!({})).await.expect(200);
-    // One that is remembered, and one that is new.
+    // A cached token, and a new one.
     with_token(&server, &token).get("/api/user").await.expect_message(401, "Unauthorized");
     let mut other = claims("ann");
     other["jti"] = json!("new");

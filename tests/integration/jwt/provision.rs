@@ -1,4 +1,4 @@
-//! What becomes of the claims: users, names, roles, memberships, server admins.
+//! Provisioning from claims: users, names, roles, memberships, server admins.
 
 use kymograph_server::verify::verify_database;
 use kymograph_tests::TestServer;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::signer::{Signer, claims};
 use super::{events, me, refused, server_trusting, with_token};
 
-/// A token of somebody with more claims. No two are equal, so that none is remembered.
+/// A token of a user with further claims. All tokens differ, so that none is cached.
 fn token(signer: &Signer, login: &str, more: Value) -> String {
     static NUMBER: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
     let mut claims = claims(login);
@@ -19,7 +19,7 @@ fn token(signer: &Signer, login: &str, more: Value) -> String {
     signer.sign(&claims)
 }
 
-/// The orgs of who a token logs in, with the roles there, by id.
+/// The orgs of the user of a token, with the roles there, by id.
 async fn orgs(server: &TestServer, token: &str) -> Vec<(i64, String)> {
     let list = with_token(server, token).get("/api/user/orgs").await.expect(200).body;
     let entry = |org: &Value| (org["orgId"].as_i64().unwrap(), org["role"].as_str().unwrap().to_owned());
@@ -38,7 +38,7 @@ async fn who_is_not_there_is_created_if_that_is_allowed() {
     let server = server_trusting(&signer, &[]).await;
     let ann = token(&signer, "ann", json!({}));
     assert_eq!(orgs(&server, &ann).await, expected(&[(1, "Viewer")]));
-    // Nobody knows a password of hers.
+    // Her password is unknown.
     for guess in ["", "ann", "admin"] {
         server.client("ann", guess).get("/api/user").await.expect(401);
     }
@@ -79,13 +79,13 @@ async fn users_are_found_by_login_and_address_and_follow_the_token() {
     let (_, id) = server.new_member(1, "ann", "Viewer").await;
     let update = json!({"login": "ann", "email": "old@example.org", "name": "Ann"});
     server.admin().put(&format!("/api/users/{id}"), &update).await.expect(200);
-    // By the login; the address and the name follow.
+    // Matched by the login; the address and the name are updated.
     let user = me(&server, &token(&signer, "ann", json!({}))).await;
     assert_eq!(
         (&user["id"], &user["email"], &user["name"]),
         (&json!(id), &json!("ann@example.org"), &json!("ann Example"))
     );
-    // By the address; the login follows.
+    // Matched by the address; the login is updated.
     let renamed = json!({"email": "ANN@example.org"});
     let user = me(&server, &token(&signer, "anna", renamed)).await;
     assert_eq!((&user["id"], &user["login"]), (&json!(id), &json!("anna")));
@@ -119,21 +119,21 @@ async fn roles_follow_the_token_and_the_last_admin_stays() {
     let token = |role: Value| token(&signer, "ann", role);
     assert_eq!(orgs(&server, &token(json!({"role": "Editor"}))).await, expected(&[(1, "Editor")]));
     assert_eq!(orgs(&server, &token(json!({"groups": ["admins"]}))).await, expected(&[(1, "Admin")]));
-    // Without a valid role it is the default one.
+    // Without a valid role the default one applies.
     for role in ["admin", "", "Boss"] {
         assert_eq!(orgs(&server, &token(json!({"role": role}))).await, expected(&[(1, "Viewer")]), "{role}");
     }
     assert_eq!(orgs(&server, &token(json!({"role": "None"}))).await, expected(&[(1, "None")]));
-    // A membership that the token does not name ends.
+    // A membership that the token does not contain ends.
     let member = json!({"loginOrEmail": "ann", "role": "Editor"});
     server.admin().post(&format!("/api/orgs/{second}/users"), &member).await.expect(200);
     assert_eq!(orgs(&server, &token(json!({"role": "Viewer"}))).await, expected(&[(1, "Viewer")]));
-    // Unless it is the last admin's, who stays one, and gets in.
+    // Except for that of the last admin, who remains one and can log in.
     let admin = |role: &str| {
         super::provision::token(&signer, "admin", json!({"role": role, "email": "admin@localhost"}))
     };
     assert_eq!(orgs(&server, &admin("Viewer")).await, expected(&[(1, "Admin"), (second, "Admin")]));
-    // A change by hand holds at once, until the next token.
+    // A manual change applies at once, until the next token.
     let viewer = token(json!({"role": "Editor"}));
     let id = me(&server, &viewer).await["id"].clone();
     server.admin().patch(&format!("/api/org/users/{id}"), &json!({"role": "Viewer"})).await.expect(200);
@@ -232,7 +232,7 @@ async fn server_admins_are_made_by_tokens_only_where_that_is_allowed() {
     assert!(is_admin(&server, "ann", "GrafanaAdmin").await);
     assert!(is_admin(&server, "ben", "GrafanaAdmin").await);
     assert!(!is_admin(&server, "ann", "Admin").await);
-    // The last one stays.
+    // The last one remains.
     server.admin().put("/api/admin/users/1/permissions", &json!({"isGrafanaAdmin": false})).await.expect(200);
     assert!(is_admin(&server, "ben", "Viewer").await);
 }
@@ -253,7 +253,7 @@ async fn a_login_that_is_an_address_must_be_the_address_that_the_provider_vouche
     }
     server.admin().get("/api/user").await.expect(200);
 
-    // A login that stands for the address has to be verified, too.
+    // A login used as the address must be verified, too.
     let server = server_trusting(&signer, &["email_claim="]).await;
     let unverified = json!({"email_verified": false});
     with_token(&server, &token(&signer, "admin@localhost", unverified)).get("/api/user").await.expect(401);
@@ -261,7 +261,7 @@ async fn a_login_that_is_an_address_must_be_the_address_that_the_provider_vouche
     assert_eq!((&own["login"], &own["email"]), (&json!("ann@corp.test"), &json!("ann@corp.test")));
 }
 
-/// Whether a password logs a user in who is no server admin.
+/// Whether a user is not a server admin.
 async fn is_ordinary(server: &TestServer, id: i64) -> bool {
     server.admin().get(&format!("/api/users/{id}")).await.expect(200).body["isGrafanaAdmin"] == json!(false)
 }
@@ -333,7 +333,7 @@ async fn nobody_is_locked_out_by_a_claim() {
     let mallory = server.admin().get(&format!("/api/users/{id}")).await.expect(200).body;
     assert_eq!(mallory["login"], "mallory");
     assert_ne!(mallory["email"], "chief@example.org");
-    // Nor by two: what stands in for a claimed name cannot be taken beforehand.
+    // Nor by two: the replacement of a claimed name cannot be taken in advance.
     let (eve, _) = server.new_member(org, "eve", "Viewer").await;
     eve.put("/api/user", &json!({"login": mallory["uid"]})).await.expect(200);
     server
@@ -343,7 +343,7 @@ async fn nobody_is_locked_out_by_a_claim() {
         .expect(200);
     let user = me(&server, &token(&signer, "chief", json!({"email": "new@example.org"}))).await;
     assert_eq!((&user["id"], &user["email"]), (&json!(chief), &json!("new@example.org")));
-    // An address that an admin gave stays whose it is.
+    // An address assigned by an admin stays with its user.
     let (_, other) = server.new_member(1, "other", "Viewer").await;
     let given = json!({"email": "given@example.org"});
     server.admin().put(&format!("/api/users/{other}"), &given).await.expect(200);

@@ -1,4 +1,4 @@
-//! Keys at an address: fetched once for everybody, changed under load, and out of reach.
+//! Keys at a URL: fetched once for all requests, rotated under load, and unavailable.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -17,7 +17,7 @@ async fn server_at(keys: &KeyServer, more: &[&str]) -> TestServer {
     server_with(&[&[format!("jwk_set_url={}", keys.url).as_str()], more].concat()).await
 }
 
-/// A token that nobody has seen yet.
+/// A token that was not used before.
 fn new_token(signer: &Signer) -> String {
     static NUMBER: AtomicUsize = AtomicUsize::new(0);
     let mut claims = claims("ann");
@@ -31,7 +31,7 @@ async fn keys_change_under_load_and_no_good_token_fails() {
     let mut signers: Vec<_> = ["a", "b", "c", "d"].map(Signer::p256).into_iter().map(Arc::new).collect();
     signers[2] = Arc::new(Signer::ed25519("c"));
     let keys = KeyServer::start(key_set(&[&signers[0]])).await;
-    // Long enough for all clients to want the new key at once.
+    // Long enough for all clients to need the new key at once.
     keys.answer_with(|answer| answer.delay = Duration::from_millis(200));
     let server = Arc::new(server_at(&keys, &[]).await);
     me(&server, &new_token(&signers[0])).await;
@@ -55,7 +55,7 @@ async fn keys_change_under_load_and_no_good_token_fails() {
     for pair in signers.windows(2) {
         tokio::time::sleep(Duration::from_millis(300)).await;
         let before = served.load(Ordering::Relaxed);
-        // First both are published, then the new one signs, then the old one goes.
+        // First both are published, then the new one signs, then the old one is removed.
         keys.publish(&[&pair[0], &pair[1]]);
         turn.send(pair[1].clone()).unwrap();
         tokio::time::sleep(Duration::from_millis(600)).await;
@@ -80,7 +80,7 @@ async fn a_key_that_was_withdrawn_counts_no_longer_than_the_cache() {
     tokio::time::sleep(Duration::from_millis(1100)).await;
     refused(with_token(&server, &new_token(&old)).get("/api/user").await);
     me(&server, &new_token(&new)).await;
-    // The user of a token is remembered for a minute.
+    // The user of a token is cached for a minute.
     server.clock.advance(45);
     me(&server, &known).await;
     server.clock.advance(15);
@@ -124,7 +124,7 @@ async fn without_keys_a_token_can_be_sent_again_later() {
         let answer = with_token(&server, &token).get("/api/user").await.expect(503);
         assert_eq!(answer.headers["retry-after"], "1");
         keys.answer_with(|answer| *answer = super::signer::Published::default());
-        // Passwords do not need the provider.
+        // Passwords do not depend on the provider.
         server.admin().get("/api/user").await.expect(200);
     }
 }
@@ -152,7 +152,7 @@ async fn a_key_set_has_256_kib_at_most_and_a_provider_may_ask_who_we_are() {
     me(&server, &new_token(&signer)).await;
 }
 
-/// Publishes keys over TLS, with a certificate for a name, and returns the address and the authority.
+/// Publishes keys over TLS, with a certificate for a name, and returns the URL and the certificate authority.
 async fn publish_over_tls(body: String, name: &str) -> (String, String) {
     let authority_key = rcgen::KeyPair::generate().unwrap();
     let mut authority = rcgen::CertificateParams::new(Vec::new()).unwrap();
@@ -175,7 +175,7 @@ async fn publish_over_tls(body: String, name: &str) -> (String, String) {
     let url = format!("https://localhost:{}/jwks.json", listener.local_addr().unwrap().port());
     tokio::spawn(async move {
         while let Ok((socket, _)) = listener.accept().await {
-            // A client that does not trust us hangs up.
+            // A client that does not trust us closes the connection.
             let Ok(mut stream) = acceptor.accept(socket).await else { continue };
             let mut request = vec![0; 4096];
             let read = stream.read(&mut request).await.unwrap();

@@ -1,4 +1,4 @@
-//! An identity provider: keys that sign, and the address at which they are published.
+//! An identity provider: signing keys, and the URL at which they are published.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -15,15 +15,15 @@ use ring::rsa::{KeyPair as RsaKeyPair, PublicKeyComponents};
 use ring::signature::{self, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
 use serde_json::{Value, json};
 
-/// The PEM of a private RSA key that signs in tests only. To make one anew in each would take them seconds.
+/// The PEM of a private RSA key for tests only. Generating one in each test would take seconds.
 const RSA: &str = include_str!("../../keys/rsa.pem");
 
-/// A key that signs.
+/// A signing key.
 pub(super) struct Signer {
-    /// What tokens call the key.
+    /// The key id in tokens.
     pub(super) kid: String,
     key: Key,
-    /// The public key as a PEM file has it.
+    /// The public key in PEM format.
     pub(super) public_pem: String,
 }
 
@@ -65,7 +65,7 @@ impl Signer {
         Self { kid: kid.into(), key: Key::Ed25519(key), public_pem: pair.public_key_pem() }
     }
 
-    /// The algorithm of its tokens, of those that its key has.
+    /// The algorithm of its tokens, one of those of its key.
     pub(super) fn algorithm(&self) -> &'static str {
         match &self.key {
             Key::Rsa(_) => "RS256",
@@ -80,14 +80,14 @@ impl Signer {
         self.sign_with(&json!({"alg": self.algorithm(), "typ": "JWT", "kid": self.kid}), &claims.to_string())
     }
 
-    /// A token with this header and these claims, whatever they are.
+    /// A token with this header and these claims, valid or not.
     pub(super) fn sign_with(&self, header: &Value, claims: &str) -> String {
         let message = format!("{}.{}", base64(header.to_string()), base64(claims));
         let signature = self.signature(message.as_bytes(), header["alg"].as_str().unwrap_or_default());
         format!("{message}.{}", base64(signature))
     }
 
-    /// A signature over a message. An RSA key has many algorithms, of which this is one.
+    /// A signature over a message. An RSA key supports many algorithms; this selects one.
     fn signature(&self, message: &[u8], algorithm: &str) -> Vec<u8> {
         let random = SystemRandom::new();
         match &self.key {
@@ -106,7 +106,7 @@ impl Signer {
         }
     }
 
-    /// The public key as a key set has it.
+    /// The public key as a JSON Web Key.
     pub(super) fn jwk(&self) -> Value {
         let mut jwk = match &self.key {
             Key::Rsa(key) => {
@@ -138,7 +138,7 @@ pub(super) fn now() -> i64 {
     SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs().try_into().unwrap()
 }
 
-/// Claims that say who somebody is, for an hour.
+/// The identity claims of a user, valid for an hour.
 pub(super) fn claims(login: &str) -> Value {
     json!({
         "iss": "https://idp.example", "aud": "kymograph", "sub": format!("id-of-{login}"),
@@ -147,7 +147,7 @@ pub(super) fn claims(login: &str) -> Value {
     })
 }
 
-/// Where keys are published.
+/// The server that publishes keys.
 pub(super) struct KeyServer {
     pub(super) url: String,
     answer: Arc<Mutex<Published>>,
@@ -155,14 +155,14 @@ pub(super) struct KeyServer {
     task: tokio::task::JoinHandle<()>,
 }
 
-/// What the address answers.
+/// The response of the URL.
 #[derive(Clone)]
 pub(super) struct Published {
     pub(super) status: StatusCode,
     pub(super) location: Option<String>,
     pub(super) body: String,
     pub(super) delay: Duration,
-    /// The `Authorization` that is asked for.
+    /// The required `Authorization` header.
     pub(super) authorization: Option<String>,
 }
 
@@ -196,17 +196,17 @@ impl KeyServer {
         Self { url, answer, fetches, task }
     }
 
-    /// Has other keys published from now on.
+    /// Publishes other keys from now on.
     pub(super) fn publish(&self, signers: &[&Signer]) {
         self.answer_with(|answer| answer.body = key_set(signers));
     }
 
-    /// Has the address answer in another way from now on.
+    /// Changes the response from now on.
     pub(super) fn answer_with(&self, change: impl FnOnce(&mut Published)) {
         change(&mut self.answer.lock().unwrap());
     }
 
-    /// How often the keys were fetched.
+    /// The number of fetches of the keys.
     pub(super) fn fetches(&self) -> usize {
         self.fetches.load(Ordering::SeqCst)
     }

@@ -1,4 +1,4 @@
-//! What comes of rows: the values of every type, time series, and macros.
+//! Frames made of rows: the values of every type, time series, and macros.
 
 use kymograph_app::source::backend::Backend;
 use kymograph_domain::source::frame::{Cells, Column};
@@ -48,7 +48,7 @@ async fn every_type_has_the_values_that_a_plain_client_reads() {
     assert_eq!(times(&frame, "d"), found);
     let oids: Cells<i64> = rows.iter().map(|row| row.get::<_, Option<u32>>("o").map(i64::from)).collect();
     assert_eq!(cells("o"), Column::Int64(oids));
-    // The rest is what PostgreSQL itself writes.
+    // All other types have PostgreSQL's own text.
     for name in ["t", "v", "c", "u", "j", "jb", "tod", "iv", "a", "ta", "m", "net", "x", "r"] {
         let sql = format!(
             "SELECT CASE WHEN {name} IS NOT NULL THEN format('%s', {name}) END FROM kinds ORDER BY n"
@@ -85,7 +85,7 @@ async fn special_values_come_as_they_are() {
     assert_eq!((texts(&frame, "f"), texts(&frame, "g")), (vec![None], vec![Some(String::new())]));
     assert_eq!(notices(&frame).len(), 1);
     assert!(notices(&frame)[0].starts_with("2 times are infinite"), "{:?}", notices(&frame));
-    // Nothing at all is a frame without columns, and what was asked.
+    // An empty result is a frame without columns, but with the executed query.
     let empty = source.table("SELECT 1 AS a WHERE false -- nothing").await;
     assert!(empty.fields.is_empty());
     assert_eq!(empty.meta.unwrap().executed_query.unwrap(), "SELECT 1 AS a WHERE false ");
@@ -124,7 +124,7 @@ async fn time_series_are_wide_and_filled() {
     for name in ["a", "b"] {
         assert_eq!(numbers(&frame, name), rows.iter().map(|row| row.get(name)).collect::<Vec<_>>(), "{name}");
     }
-    // Every fourth minute host b says nothing, at the full interval of 30 seconds.
+    // Host b has no value every fourth minute, in an interval of 30 seconds.
     let each = "SELECT at AS time, host, cpu, mem FROM metrics WHERE $__timeFilter(at) ORDER BY at";
     let frame = source.frame(json!({"rawSql": each, "format": "time_series"})).await;
     let names: Vec<_> = frame.fields[1..]
@@ -202,7 +202,7 @@ async fn what_makes_no_time_series_is_told() {
         let error = source.error(json!({"rawSql": sql})).await;
         assert!(error.message.contains(told) && error.status == 400, "{error:?}");
     }
-    // Each row is a series of its own at a time of its own.
+    // Each row is a separate series at a separate time.
     let sql = "SELECT n AS time, n::text AS metric, n AS value FROM generate_series(1, 5000) AS n";
     let error = source.error(json!({"rawSql": sql})).await;
     assert!(error.message.contains("5000 series at 5000 times"), "{error:?}");

@@ -1,4 +1,4 @@
-//! Servers that cannot be reached, do not trust us, are not to be trusted, or are none.
+//! Servers that are unreachable, do not trust us, are not trustworthy, or are not PostgreSQL servers.
 
 use std::time::{Duration, Instant};
 
@@ -101,7 +101,7 @@ async fn settings_that_lead_nowhere_are_told() {
     }
 }
 
-/// A server that answers whatever comes with these bytes, again and again if it is told to.
+/// A server that responds to everything with these bytes, endlessly if `is_endless`.
 async fn server(answer: Vec<u8>, is_endless: bool) -> Source {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -124,12 +124,12 @@ fn message(tag: u8, body: &[u8]) -> Vec<u8> {
     [&[tag], &length.to_be_bytes()[..], body].concat()
 }
 
-/// How a server begins that lets us in.
+/// The messages of a successful login.
 fn welcome() -> Vec<u8> {
     [message(b'R', &[0; 4]), message(b'Z', b"I")].concat()
 }
 
-/// That a table with one column of a type will come.
+/// The description of a table with one column of a type.
 fn described(kind: u32) -> Vec<u8> {
     let column = [b"c\0".as_slice(), &[0; 6], &kind.to_be_bytes(), &[0; 8]].concat();
     [message(b'1', &[]), message(b'T', &[&[0, 1], column.as_slice()].concat()), message(b'Z', b"T")].concat()

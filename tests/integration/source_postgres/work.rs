@@ -1,4 +1,4 @@
-//! What bounds the work of a source: rows, bytes, time, connections; and what a statement may not do.
+//! The limits of a source's work: rows, bytes, time, connections; and forbidden statements.
 
 use std::pin::pin;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use tokio_postgres::Client;
 
 use super::{MIB, Source, column, notices, query, start};
 
-/// Statements that the source runs right now.
+/// The number of statements that the source currently runs.
 async fn at_work(client: &Client) -> i64 {
     let sql = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'kymograph' AND usename = 'ann'
         AND state = 'active' AND pid <> pg_backend_pid() AND query NOT LIKE '%pg_stat_activity%'";
@@ -53,7 +53,7 @@ async fn answers_end_at_the_limits_with_a_notice() {
     );
     let Column::Int32(cells) = column(&cut, "n") else { panic!("{cut:?}") };
     assert!(cells.values.iter().zip(1..).all(|(found, expected)| *found == expected));
-    // The server does not make the other rows.
+    // The server does not compute the other rows.
     rests(&client).await;
     let error = source.refusal("SELECT repeat('x', 3000000)").await;
     assert!(error.message.contains("a row is larger than"), "{error:?}");
@@ -111,7 +111,7 @@ async fn a_statement_can_neither_write_nor_leave_anything_behind() {
     assert_eq!(column(&left, "n"), &Column::Int64(kymograph_domain::source::frame::Cells::nullable(vec![0])));
     let path = source.table("SHOW search_path").await;
     assert_eq!(super::texts(&path, "search_path"), [Some("\"$user\", public".to_owned())]);
-    // All that was one connection.
+    // All of this used one connection.
     assert_eq!(source.table(pid).await, before);
     for copy in ["COPY kept TO STDOUT", "COPY (SELECT 1) TO STDOUT"] {
         assert!(source.refusal(copy).await.message.contains("COPY is not served"), "{copy}");
@@ -126,7 +126,7 @@ async fn what_nobody_waits_for_is_cancelled_at_the_server() {
     let (postgres, source, client) = start("source-cancel").await;
     let encrypted = Source::at(postgres.port, json!({"sslmode": "require"}));
     for source in [&source, &encrypted] {
-        // One that computes, and one that sends rows.
+        // A statement that computes, and one that sends rows.
         for sql in
             ["SELECT pg_sleep(30)", "SELECT n, pg_sleep(0.001)::text FROM generate_series(1, 1000000) AS n"]
         {
@@ -160,16 +160,16 @@ async fn connections_are_few_and_shared() {
     };
     assert!(answers.len() == 6 && answers.values().all(Result::is_ok), "{answers:?}");
     assert_eq!(most, 2);
-    // Who waits for too long is told.
+    // A query that waits for too long gets an error.
     let hold = || source.answer(query(&json!({"rawSql": "SELECT pg_sleep(7)::text", "format": "table"})));
     let answers = join_all([hold(), hold(), hold()]).await;
     let busy: Vec<_> = answers.into_iter().filter_map(Result::err).collect();
     assert!(busy.len() == 1 && busy[0].status == 503, "{busy:?}");
-    // A changed source has connections of its own.
+    // A changed source has its own connections.
     let pid = source.table("SELECT pg_backend_pid() AS pid").await;
     source.change(|source| source.version = 2);
     assert_ne!(source.table("SELECT pg_backend_pid() AS pid").await, pid);
-    // One that the server closed is replaced.
+    // A connection that the server closed is replaced.
     let close = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'ann' AND pid <> pg_backend_pid()";
     client.query_one(close, &[]).await.unwrap();
     sleep(Duration::from_millis(200)).await;
@@ -179,7 +179,7 @@ async fn connections_are_few_and_shared() {
 #[tokio::test]
 async fn connections_with_nothing_to_do_give_way() {
     let (_postgres, mut source, _client) = start("source-share").await;
-    // Each version has a pool of its own, and keeps a connection.
+    // Each version has its own pool, and keeps a connection.
     for version in 0..=i64::try_from(MAX_CONNECTIONS_OF_ORG).unwrap() {
         source.change(|source| source.version = version);
         source.table("SELECT 1").await;

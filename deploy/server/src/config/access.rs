@@ -16,9 +16,9 @@ pub struct SecurityConfig {
     pub admin_password: Secret,
     /// The e-mail address of that administrator.
     pub admin_email: String,
-    /// The text that the master key for secrets is made of, and those that earlier ones were made of.
+    /// The texts that the master keys for secrets are derived from: the current one, and earlier ones.
     pub secret_keys: Vec<Secret>,
-    /// The file with the master keys, if none is made of a text and it is not in its usual place.
+    /// The file with the master keys, if no key is derived from a text and the file is not in its default place.
     pub secret_key_file: Option<PathBuf>,
     /// Whether cookies are for https only.
     pub cookie_secure: bool,
@@ -55,9 +55,9 @@ impl SecurityConfig {
     }
 }
 
-/// The shortest text that a master key is made of, in bytes.
+/// The minimum length of the text of a master key, in bytes.
 const MIN_SECRET_KEY_BYTES: usize = 16;
-/// Grafana's default, which everybody knows.
+/// Grafana's default, which is public.
 const WELL_KNOWN_KEY: &str = "SW2YcwTIb9zpOOhoPsMm";
 
 fn secret_keys(values: &Values) -> Result<Vec<Secret>, ConfigError> {

@@ -1,4 +1,4 @@
-//! `[annotations.dashboard]` and `[annotations.api]`: how long annotations are kept, and how many.
+//! `[annotations.dashboard]` and `[annotations.api]`: the maximum age and number of annotations.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub(super) fn read(values: &Values) -> Result<RetentionRules, ConfigError> {
     })
 }
 
-/// Nothing and zero stand for any age.
+/// The empty text and zero mean no limit of age.
 fn age(text: &str) -> Parsed<Option<Duration>> {
     let age = if text.is_empty() { Duration::ZERO } else { value::duration(text)? };
     Ok(Some(age).filter(|age| !age.is_zero()))

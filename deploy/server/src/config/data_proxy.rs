@@ -1,4 +1,4 @@
-//! `[dataproxy]`, `[data_sources]` and `[tenancy]`: how data sources are asked, and where they may be.
+//! `[dataproxy]`, `[data_sources]` and `[tenancy]`: requests to data sources, and their allowed addresses.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -11,19 +11,19 @@ use super::ConfigError;
 use super::value::{self, Parsed};
 use super::values::Values;
 
-/// The ports of addresses that name none.
+/// The ports of hosts without one.
 const DEFAULT_PORTS: [u16; 2] = [80, 443];
 
-/// How data sources are asked.
+/// The settings of requests to data sources.
 #[derive(Clone, Debug)]
 pub struct DataProxyConfig {
-    /// How HTTP is spoken with them.
+    /// The HTTP settings.
     pub client: ClientSettings,
-    /// Where they may be.
+    /// The allowed addresses.
     pub egress: EgressPolicy,
-    /// The most bytes that a data source may answer with, if it is less than what queries may.
+    /// The maximum size of a response of a data source in bytes, if it is below the limit of queries.
     pub response_limit: Option<usize>,
-    /// The most rows that a database may answer a query with.
+    /// The maximum number of rows in a database's response to a query.
     pub row_limit: usize,
 }
 
@@ -71,7 +71,7 @@ fn egress(values: &Values) -> Result<EgressPolicy, ConfigError> {
     })
 }
 
-/// Networks and single addresses, and the names of hosts.
+/// Networks, single addresses, and host names.
 fn allowed(text: &str) -> Parsed<(Vec<IpNet>, Vec<String>)> {
     let (mut networks, mut hosts) = (Vec::new(), Vec::new());
     for word in value::list(text)? {
@@ -87,7 +87,7 @@ fn allowed(text: &str) -> Parsed<(Vec<IpNet>, Vec<String>)> {
     Ok((networks, hosts))
 }
 
-/// Hosts with ports. One without is meant with the ports of HTTP.
+/// Hosts with ports. A host without one gets the ports of HTTP.
 fn destinations(text: &str) -> Parsed<Vec<String>> {
     const EXPECTED: &str = "hosts with ports like prometheus:9090";
     let mut all = Vec::new();

@@ -49,13 +49,13 @@ pub struct DatabaseConfig {
 }
 
 impl DatabaseConfig {
-    /// How many connections write: half of them. A flight holds one for the duration of a flush.
+    /// The number of writing connections: half of all. A flight holds one for the duration of a flush.
     #[must_use]
     pub fn writers(&self) -> usize {
         (self.max_open_conn / 2).max(1)
     }
 
-    /// How many connections read.
+    /// The number of reading connections.
     #[must_use]
     pub fn readers(&self) -> usize {
         self.max_open_conn.saturating_sub(self.writers()).max(1)

@@ -19,13 +19,13 @@ use super::table::{Admission, Client, Slot, Table};
 /// The budget of large read buffers (above [`SMALL_BUFFER`](super::connection::SMALL_BUFFER)), in bytes. Beyond half of
 /// it, connections with one are closed after their request.
 pub(crate) const MAX_BUFFER_BYTES: usize = 16 * 1024 * 1024;
-/// How many unread bytes of responses of 64 KiB and more are allowed before stalled connections are closed.
+/// The maximum number of unread bytes of responses of 64 KiB and more, before stalled connections are closed.
 pub(crate) const MAX_ANSWER_BYTES: usize = 32 * 1024 * 1024;
 /// The timeout for the head of a request beyond the limit.
 pub(crate) const RESERVED_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long the rest of a request is discarded after its response. It is throttled while many connections do that.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(5);
-/// How many bytes of a response a client must read within the write timeout.
+/// The minimum number of bytes of a response that a client must read within the write timeout.
 pub(crate) const MIN_TAKEN_BYTES: usize = 64 * 1024;
 
 /// How often, and for how long, a new connection waits for evicted ones to close.

@@ -39,7 +39,7 @@ pub(crate) fn max_connections(config: &Config) -> usize {
     if wanted == 0 { fits.min(MAX_CONNECTIONS) } else { wanted.min(fits) }
 }
 
-/// How many connections fit besides the reserved descriptors.
+/// The number of connections that fit besides the reserved descriptors.
 fn fits(descriptors: usize, database: usize) -> usize {
     descriptors.saturating_sub(database + OTHER + RESERVED + MAX_LEAVING).max(MIN_CONNECTIONS)
 }

@@ -12,10 +12,10 @@ use tokio::time::{Sleep, sleep};
 
 use super::table::Client;
 
-/// How many bytes of one request are discarded.
+/// The maximum number of discarded bytes of one request.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
-/// How many bytes of all requests are discarded per second. Otherwise clients that send rejected bodies as fast as they
-/// can would keep all cores busy.
+/// The maximum number of discarded bytes of all requests per second. Otherwise clients that send rejected bodies as
+/// fast as they can would keep all cores busy.
 pub(crate) const MAX_BYTES_PER_SECOND: usize = 64 * 1024 * 1024;
 /// The period of the rate limit, in milliseconds.
 const PERIOD_MILLISECONDS: u64 = 10;

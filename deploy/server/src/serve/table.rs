@@ -8,11 +8,11 @@ use tokio::task::AbortHandle;
 
 use super::connection::{Connection, LARGE_ANSWER, Phase};
 
-/// How many connections beyond the limit are accepted for health probes.
+/// The number of connections beyond the limit that are accepted for health probes.
 pub(crate) const RESERVED: usize = 16;
-/// How many evicted connections may still hold their file descriptor.
+/// The maximum number of evicted connections that still hold their file descriptor.
 pub(crate) const MAX_LEAVING: usize = 32;
-/// How many connections are examined to find one to evict.
+/// The number of connections that are examined to find one to evict.
 const SAMPLE: usize = 256;
 /// After how many milliseconds without progress a response counts as stalled.
 const STALLED_MS: u64 = 5_000;
@@ -180,15 +180,16 @@ impl Table {
         true
     }
 
-    /// Closes an idle connection to make room for another: the longest idle one of the client with the most connections. A
-    /// client that has its share already displaces one of its own.
+    /// Closes an idle connection to make room for another: the longest idle one of the client with the most
+    /// connections. A client that has used up its share displaces one of its own.
     fn displace(&mut self, client: Client, is_of_client: bool, now: u64) -> bool {
         self.displace_one(now, |_, slot| {
             !slot.connection.is_reserved() && (!is_of_client || slot.client == client)
         })
     }
 
-    /// The same among those with a large buffer, of clients that have at least as many connections as that of another one.
+    /// The same among connections with a large buffer, of clients that have at least as many connections as the client
+    /// of `other`.
     pub(super) fn displace_buffer(&mut self, other: usize, now: u64) -> bool {
         let Some(Some(slot)) = self.slots.get(other) else { return false };
         let least = self.count(slot.client);

@@ -21,7 +21,7 @@ use kymograph_sources::testdata::{self, TestDataBackend};
 use super::kernel::Kernel;
 use super::rights::RightsReaders;
 
-/// The most bytes that a data source may answer with, unless `[dataproxy] response_limit` is less.
+/// The maximum size of a data source's response in bytes, unless `[dataproxy] response_limit` is less.
 const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
 
 /// The readers of data sources.

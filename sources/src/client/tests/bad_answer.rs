@@ -1,4 +1,4 @@
-//! Sources that answer with what nobody asked for.
+//! Sources with unexpected responses.
 
 use std::io::Write;
 
@@ -38,7 +38,7 @@ async fn no_answer_is_larger_than_allowed() {
     assert_eq!((announced.status, announced.message.as_str()), (502, LIMIT));
     let hundred = error_of(|_| Reply::endless(&vec![b' '; 1 << 20], Duration::ZERO)).await;
     assert_eq!((hundred.status, hundred.message.as_str()), (502, LIMIT));
-    // A hundred members of a MiB each, as gzip is put together.
+    // A hundred gzip members of 1 MiB each, concatenated.
     let bomb = gzip(&vec![0; 1 << 20]).repeat(100);
     assert!(bomb.len() < 200_000);
     let bomb = error_of(move |_| gzipped(&bomb)).await;

@@ -1,4 +1,4 @@
-//! Where requests do not go.
+//! Addresses that requests must not reach.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use super::*;
 use crate::policy::{EgressPolicy, Names};
 
-/// Names that lead elsewhere each time they are looked up.
+/// Names that resolve to another address each time.
 struct Rebinding {
     answers: Vec<&'static str>,
     count: Arc<AtomicUsize>,
@@ -69,7 +69,7 @@ async fn every_notation_of_a_refused_address_is_refused() {
         let error = fetch(&clients, &context(source(&format!("http://{host}:{port}/")))).await.err().unwrap();
         assert_eq!(error.status, 403, "{host}: {}", error.message);
         assert!(error.message.contains("where data sources are not allowed"), "{host}: {}", error.message);
-        // The clients are kept by the uid of the source, which is the same for all of them here.
+        // The clients are cached by the uid of the source, which is the same for all of them here.
         clients.clients.invalidate_all();
     }
     assert!(seen.lock().unwrap().is_empty() && server.connections() == 0);
@@ -84,7 +84,7 @@ async fn a_name_that_moves_inside_is_not_followed() {
     let clients = HttpClients::new(Egress::with_names(policy, Arc::new(names)), ClientSettings::default());
     let mut source = source(&format!("http://rebinding.example:{}/", server.port()));
     fetch(&clients, &context(source.clone())).await.unwrap();
-    // One look-up decides both whether and where to.
+    // One lookup decides both whether to connect and to which address.
     assert_eq!((count.load(Ordering::SeqCst), server.connections()), (1, 1));
     let allowing = "allow_private_networks or allowed_hosts";
     for (class, setting) in

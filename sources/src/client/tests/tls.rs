@@ -1,4 +1,4 @@
-//! TLS as the settings of a source say.
+//! TLS as configured in the settings of a source.
 
 use std::convert::Infallible;
 
@@ -16,7 +16,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::*;
 
-/// An authority, and what it made.
+/// A certificate authority.
 struct Authority {
     pem: String,
     issuer: Issuer<'static, KeyPair>,
@@ -31,7 +31,7 @@ impl Authority {
         Self { pem, issuer: Issuer::new(params, key) }
     }
 
-    /// A certificate of a name and its key, as PEM texts.
+    /// A certificate for a name and its key, as PEM texts.
     fn certify(&self, name: &str) -> (String, String) {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
@@ -41,7 +41,7 @@ impl Authority {
     }
 }
 
-/// Starts a server of TLS that speaks HTTP/2 or 1.1, and tells which in its answer. Returns its port.
+/// Starts a TLS server for HTTP/2 or 1.1 that reports the version in its response. Returns its port.
 async fn serve(authority: &Authority, name: &str, wants_client: bool, protocols: &[&str]) -> u16 {
     let (certificate, key) = authority.certify(name);
     let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()];
@@ -158,7 +158,7 @@ async fn a_source_may_want_a_certificate() {
     assert_eq!(answer(source).await.unwrap_err().status, 400);
 }
 
-/// Starts a proxy that opens tunnels for those who have a password. Returns its port.
+/// Starts a proxy that opens tunnels for clients with the password. Returns its port.
 async fn tunnels() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -1,4 +1,4 @@
-//! Exemplars: a few measurements by name, like that of a trace, among all that a series sums up.
+//! Exemplars: single measurements, like that of a trace, among those that a series aggregates.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,10 +8,10 @@ use super::super::query::PrometheusQuery;
 use crate::json::{Json, Read};
 use crate::series::{SERIES, meta};
 
-/// What an exemplar takes beside its texts.
+/// The bytes counted for an exemplar in addition to its texts.
 const EXEMPLAR: usize = 128;
 
-/// A cell of a label takes this, also where an exemplar does not have the label.
+/// The bytes of a label cell, also where an exemplar does not have the label.
 const CELL: usize = 24;
 
 struct Exemplar {
@@ -20,7 +20,7 @@ struct Exemplar {
     labels: Labels,
 }
 
-/// Reads all exemplars into one frame, sorted by time: of each step the largest, and those that stand out from them.
+/// Parses all exemplars into one frame, sorted by time: of each step the largest one, and those well below it.
 pub(super) fn read(json: &mut Json<'_>, query: &PrometheusQuery) -> Read<Vec<Frame>> {
     let mut exemplars = Vec::new();
     json.list(|json| {
@@ -37,7 +37,7 @@ pub(super) fn read(json: &mut Json<'_>, query: &PrometheusQuery) -> Read<Vec<Fra
             }),
             _ => json.skip(),
         })?;
-        // What each exemplar repeats of its series is paid for each time.
+        // The labels of the series are counted for each exemplar, because each repeats them.
         let size: usize = series.iter().map(|(name, value)| EXEMPLAR + name.len() + value.len()).sum();
         for exemplar in exemplars.iter_mut().skip(first) {
             json.spend(size)?;
@@ -66,7 +66,8 @@ fn read_one(json: &mut Json<'_>) -> Read<Exemplar> {
     Ok(exemplar)
 }
 
-/// Keeps of each step those exemplars that are two standard deviations apart, from the largest on.
+/// Keeps the largest exemplar of each step, and further ones that are more than two standard deviations below the one
+/// kept before.
 fn sample(exemplars: Vec<Exemplar>, step_ns: i64) -> Vec<Exemplar> {
     let distance = 2.0 * deviation(&exemplars);
     let mut steps: BTreeMap<i64, Vec<Exemplar>> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! Answers as Prometheus documents them.
+//! Responses as Prometheus documents them.
 
 use kymograph_domain::source::frame::Column;
 use serde_json::json;
@@ -126,7 +126,7 @@ fn exemplars_are_one_frame() {
     let frames = frames(text, Asked::Exemplars);
     let names: Vec<_> = frames[0].fields.iter().map(|field| field.name.as_str()).collect();
     assert_eq!(names, ["Time", "Value", "job", "trace_id"]);
-    // Of the two of one step the larger stays: they are hardly apart.
+    // Of the two in one step the larger is kept: the difference is small.
     assert_eq!(floats(&frames[0], 1), [1.0, 6.0]);
     let Column::Text(traces) = &frames[0].fields[3].column else { panic!("no text") };
     assert_eq!(traces.values, ["t3", "t1"]);
@@ -184,7 +184,7 @@ fn whatever_comes_is_read_or_refused() {
         }
         let Ok(text) = String::from_utf8(text) else { continue };
         for asked in [Asked::Range, Asked::Exemplars] {
-            // Whatever is read has columns of one length.
+            // A parsed frame has columns of equal length.
             let frames = read(&text, asked).map(|answer| answer.frames).unwrap_or_default();
             for frame in frames {
                 let lengths: Vec<_> = frame.fields.iter().map(|field| field.column.len()).collect();

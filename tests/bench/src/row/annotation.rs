@@ -1,4 +1,4 @@
-//! A page of annotations by time and tag in an org that has a million, against the statement alone.
+//! A page of annotations by time and tag in an org with a million, against the statement alone.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,19 +18,19 @@ use crate::server::Server;
 use crate::slice::Slice;
 use crate::tasks::repeat;
 
-/// Where the annotations are kept.
+/// The folder of the annotations.
 const FOLDER: &str = "annotations-1m";
 const CONNECTIONS: usize = 16;
 const ANNOTATIONS: i64 = 1_000_000;
 /// A tag of 2,000, of which a fifth is in the range: four pages.
 const PATH: &str = "/api/annotations?tags=service:7&from=1700500000000&to=1700700000000";
-/// What a page of that takes at least.
+/// The least work for such a page.
 const SQL: &str = "SELECT a.id, a.dashboard_id, a.dashboard_uid, a.panel_id, a.user_id, a.time, a.time_end, a.text, a.tags, a.data,
         a.created, a.updated, u.uid, u.login, u.email
     FROM annotation_terms t JOIN annotations a ON a.org_id = $1 AND a.id = t.id LEFT JOIN users u ON u.id = a.user_id
     WHERE t.org_id = $1 AND t.term = 'service:7' AND t.time_end >= 1700500000000 AND t.time_end <= 1700700000000
     ORDER BY t.time_end DESC, t.time DESC, t.id DESC LIMIT 100";
-/// The read models. Nothing else of annotations is looked at. A tenth is of the whole org, the others are on a thousand
+/// The read models; other tables of annotations are not read. A tenth are of the whole org, the others on a thousand
 /// dashboards; a tenth are regions.
 const SEED: &[&str] = &[
     "INSERT INTO dashboards (org_id, uid, id, generation, title, slug, tags, folder_uid, version, pos, created, created_by,
@@ -98,7 +98,7 @@ async fn list(server: &Server, request: &[u8], time: Duration) -> Result<Slice> 
     server.metered(load.repeat(CONNECTIONS, request)).await
 }
 
-/// Makes the org, unless an earlier run has.
+/// Creates the org, unless an earlier run has.
 async fn seed(client: &Client, api: &mut Api) -> Result<i64> {
     let seeded = "SELECT org_id FROM dashboards WHERE uid = 'annotated-1'";
     if let Some(row) = client.query_opt(seeded, &[]).await? {

@@ -1,10 +1,10 @@
 //! Appending three small events and keeping a view, against postgres-es on the same Postgres.
 //!
-//! Both sides run the same aggregate in this process, with as many tasks and as many connections, and each
-//! operation makes a folder, changes it twice and has one row of a view to show for it. What postgres-es has
-//! easier: it connects as the superuser, without row level security, keeps no org, position or actor, and
-//! updates its view once for three events, after the commit, where nobody learns of a failure. What it has
-//! harder is its own doing: a round trip for each statement.
+//! Both sides run the same aggregate in this process, with the same number of tasks and connections, and each operation
+//! creates a folder, changes it twice and results in one row of a view. Advantages of postgres-es: it connects as the
+//! superuser, without row level security, stores no org, position or actor, and updates its view once for three events,
+//! after the commit, where failures go unnoticed. Its disadvantage is by its own design: a round trip for each
+//! statement.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -37,11 +37,11 @@ use crate::tasks;
 
 const TASKS: usize = 32;
 const POOL_SIZE: usize = 16;
-/// The org of all tasks, apart from those of the server: postgres-es has one log for everybody, and so have we here.
+/// The org of all tasks, separate from those of the server: postgres-es has one log for all, and so have we here.
 const ORG: i64 = 1_000_000;
 const DATABASE: &str = "postgres_es";
 
-/// The tables of postgres-es as its own documentation gives them.
+/// The tables of postgres-es according to its documentation.
 const TABLES: &str = "CREATE TABLE events (
         aggregate_type text NOT NULL, aggregate_id text NOT NULL,
         sequence bigint CHECK (sequence >= 0) NOT NULL,
@@ -51,21 +51,21 @@ const TABLES: &str = "CREATE TABLE events (
         view_id text NOT NULL, version bigint CHECK (version >= 0) NOT NULL, payload json NOT NULL,
         PRIMARY KEY (view_id));";
 
-/// Commits a second of our event store, against those of postgres-es.
+/// Commits per second of our event store, against those of postgres-es.
 pub(super) async fn against_postgres_es(bench: &Bench, name: &str) -> Result<Reading> {
     let folder = bench.folder(name)?;
-    // The server brings PostgreSQL and the schema; beyond that it idles.
+    // The server only provides PostgreSQL and the schema; otherwise it is idle.
     let server = Server::start(bench, &folder).await?;
     let database = server.postgres().await?;
     let (ours, theirs) = (Arc::new(Ours::open(&database).await?), Arc::new(Theirs::open(&database).await?));
     let warm_up = Duration::from_millis(500);
     ours.append(warm_up).await?;
     theirs.append(warm_up).await?;
-    // Plans made while a table was empty can read all of an org's rows. In a database that is in use autovacuum
-    // has ended that within the first minute, which is longer than this measurement.
+    // Plans made while a table was empty can read all of an org's rows. In a database in use, autovacuum corrects that
+    // within the first minute, which is longer than this measurement.
     connect(&database).await?.batch_execute("ANALYZE").await?;
     connect(&database_of_theirs(&database)).await?.batch_execute("ANALYZE").await?;
-    // Both sides are this process, whose time stands where that of the server stands in other rows.
+    // Both sides run in this process, so its processor time is measured instead of that of a server.
     let here = std::process::id();
     let reading = pairs::compare(
         async || server.metered_with(here, ours.append(bench.slice)).await,
@@ -102,7 +102,7 @@ fn description() -> String {
     "What the network of the second data centre does: links, drops, errors. ".repeat(4)
 }
 
-/// Uids that were never used before.
+/// Unused uids.
 #[derive(Default)]
 struct Uids(AtomicU64);
 
@@ -171,7 +171,7 @@ impl Ours {
 struct Theirs {
     framework: PostgresCqrs<Trio>,
     uids: Uids,
-    /// Views that could not be updated.
+    /// The number of views that could not be updated.
     failures: Arc<AtomicU64>,
 }
 
@@ -237,8 +237,8 @@ fn check_counts(who: &str, operations: i64, events: i64, views: i64) -> Result<(
     Err(format!("{who} made {events} events and {views} views of {operations} operations").into())
 }
 
-/// The folder again, as an aggregate for which three commands are one, because the framework commits each
-/// command on its own.
+/// The folder as an aggregate that combines three commands in one, because the framework commits each command
+/// separately.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Trio(Folder);
 
@@ -270,7 +270,7 @@ impl Aggregate for Trio {
     }
 }
 
-/// The view of a folder: what our projector keeps in columns too.
+/// The view of a folder, with the contents of our projector's columns.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct FolderView(Folder);
 

@@ -1,5 +1,5 @@
-//! The audit log: a page of a log of ten million events, against one of a hundred thousand; and an export, against a copy
-//! of the same rows.
+//! The audit log: a page of a log of ten million events, against one of a hundred thousand; and an export, against a
+//! copy of the same rows.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -19,18 +19,18 @@ use crate::pairs::{self, copy_out};
 use crate::server::Server;
 use crate::slice::Slice;
 
-/// Where the log that is exported is kept.
+/// The folder of the exported log.
 pub(super) const EXPORT_FOLDER: &str = "audit-export-1m";
 const SHORT: i64 = 100_000;
 const EXPORTED: i64 = 1_000_000;
 const LONG: i64 = 10_000_000;
-/// How many events are made by one statement.
+/// The number of events created by one statement.
 const STEP: i64 = 500_000;
 const CONNECTIONS: usize = 8;
-/// One of fifty people, and one of ten events.
+/// The actor is one of fifty, the action one of ten events.
 const PAGE: &str = "/api/audit/events?actor=admin&action=dashboard.deleted&limit=100";
 
-/// Adds to the log of the org `$1` so many events as `$2`, like the last one but for who did what to which dashboard.
+/// Adds `$2` events to the log of the org `$1`, like the last one except for the actor, the action and the dashboard.
 const FILL: &str = "INSERT INTO events SELECT org_id, pos + n, 'dashboard-filler-' || n % 1000, 'dashboard',
         pos * 10000 + n, CASE n % 10 WHEN 0 THEN 'dashboard.deleted' ELSE 'dashboard.updated' END, 1,
         recorded_at + n * interval '1 millisecond', 1 + (n / 10) % 50,
@@ -40,14 +40,14 @@ const FILL: &str = "INSERT INTO events SELECT org_id, pos + n, 'dashboard-filler
     WHERE org_id = $1 AND pos = (SELECT max(pos) FROM events WHERE org_id = $1)";
 const MOVE_HEAD: &str = "UPDATE heads SET pos = e.pos, last_at = e.recorded_at FROM events e
     WHERE heads.org_id = $1 AND e.org_id = $1 AND e.pos = (SELECT max(pos) FROM events WHERE org_id = $1)";
-/// How to drop and how to make each index of the log but the primary key.
+/// The statements that drop and create each index of the log except the primary key.
 const INDEXES: &str = "SELECT CASE WHEN c.oid IS NULL THEN format('DROP INDEX %s', i.indexrelid::regclass)
             ELSE format('ALTER TABLE events DROP CONSTRAINT %I', c.conname) END,
         CASE WHEN c.oid IS NULL THEN pg_get_indexdef(i.indexrelid)
             ELSE format('ALTER TABLE events ADD CONSTRAINT %I %s', c.conname, pg_get_constraintdef(c.oid)) END
     FROM pg_index i LEFT JOIN pg_constraint c ON c.conindid = i.indexrelid
     WHERE i.indrelid = 'events'::regclass AND NOT i.indisprimary ORDER BY i.indexrelid";
-/// What an export tells of an event.
+/// The columns of an event in an export.
 const COPY: &str =
     "pos, stream_id, version, type, schema_version, recorded_at, actor_id, actor_login, causation_id,
     correlation_id, trace_id, meta";
@@ -90,7 +90,7 @@ async fn read(server: &Server, cookie: &str, org: i64, time: Duration) -> Result
     server.metered(load.repeat(CONNECTIONS, &request)).await
 }
 
-/// Reads an export to its end, and looks whether it is complete.
+/// Reads an export to its end, and checks that it is complete.
 async fn download(address: SocketAddr, cookie: &str, org: i64) -> Result<()> {
     let org = org.to_string();
     let headers = [("cookie", cookie), ("x-grafana-org-id", &org), ("connection", "close")];
@@ -105,19 +105,19 @@ async fn download(address: SocketAddr, cookie: &str, org: i64) -> Result<()> {
         }
         entries += buffer[..read].iter().map(|byte| i64::from(*byte == b'}')).sum::<i64>();
     }
-    // Each entry has four objects: itself, who, what and from where.
+    // Each entry has four objects: itself, the actor, the target and the origin.
     if entries < EXPORTED * 4 {
         return Err(format!("an export ended after about {} entries", entries / 4).into());
     }
     Ok(())
 }
 
-/// Makes the org whose log is exported, unless an earlier run has.
+/// Creates the org of the exported log, unless an earlier run has.
 pub(super) async fn fill_exported(client: &Client, api: &mut Api) -> Result<i64> {
     fill(client, api, "Exported log", EXPORTED).await
 }
 
-/// Makes an org whose log has so many events, unless an earlier run has.
+/// Creates an org whose log has this many events, unless an earlier run has.
 async fn fill(client: &Client, api: &mut Api, name: &str, events: i64) -> Result<i64> {
     let org = match client.query_opt("SELECT id FROM orgs WHERE name = $1", &[&name]).await? {
         Some(row) => row.get(0),
@@ -125,7 +125,7 @@ async fn fill(client: &Client, api: &mut Api, name: &str, events: i64) -> Result
     };
     let filled: i64 = client.query_one("SELECT pos FROM heads WHERE org_id = $1", &[&org]).await?.get(0);
     if filled < events {
-        // A run that is interrupted leaves neither a part of the events nor a table without its indexes.
+        // An interrupted run leaves neither a part of the events nor a table without its indexes.
         client.batch_execute("BEGIN; SET LOCAL maintenance_work_mem = '1GB'").await?;
         write(client, org, name, events - filled).await?;
         for sql in ["COMMIT", "VACUUM ANALYZE events", "CHECKPOINT"] {
@@ -135,7 +135,8 @@ async fn fill(client: &Client, api: &mut Api, name: &str, events: i64) -> Result
     Ok(org)
 }
 
-/// Adds so many events to a log. All indexes but the primary key are made after that, which takes a fraction of the time.
+/// Adds this many events to a log. All indexes except the primary key are created afterwards, which takes a fraction of
+/// the time.
 async fn write(client: &Client, org: i64, name: &str, events: i64) -> Result<()> {
     let indexes = client.query(INDEXES, &[]).await?;
     for index in &indexes {

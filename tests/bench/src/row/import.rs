@@ -1,4 +1,4 @@
-//! Importing a log of a million events beside a server, while somebody writes to the same org.
+//! An import of a log of a million events into a running server, while another client writes to the same org.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -33,9 +33,9 @@ use crate::server::Server;
 const FOLDER: &str = "import";
 const EVENTS: i64 = 1_000_000;
 const FOLDERS: i64 = 1_000;
-/// How many versions each dashboard has.
+/// The number of versions of each dashboard.
 const VERSIONS: i64 = 4;
-/// About how many bytes a document has.
+/// The approximate size of a document, in bytes.
 const BYTES: usize = 500;
 
 const COPY_OUT: &str =
@@ -44,7 +44,7 @@ const COPY_OUT: &str =
 const MAKE_TABLE: &str = "CREATE TABLE copied_events (LIKE events INCLUDING ALL)";
 const COPY_IN: &str = "COPY copied_events FROM STDIN (FORMAT binary)";
 
-/// The measurement, made once for all rows.
+/// The measurement, made once and shared by all rows.
 static MEASURED: OnceCell<Measured> = OnceCell::const_new();
 
 struct Measured {
@@ -53,18 +53,18 @@ struct Measured {
     longest_write: Duration,
 }
 
-/// How many seconds it takes.
+/// The duration of the import, in seconds.
 pub(super) async fn time(bench: &Bench, _: &str) -> Result<Reading> {
     Ok(Reading::alone(measured(bench).await?.import.as_secs_f64()))
 }
 
-/// The time against that of a `COPY` of the same events into a table with the same indexes and nothing else.
+/// The duration relative to a `COPY` of the same events into a table that only has the same indexes.
 pub(super) async fn against_copy(bench: &Bench, _: &str) -> Result<Reading> {
     let Measured { import, copy, .. } = measured(bench).await?;
     Ok(Reading::alone(import.as_secs_f64() / copy.as_secs_f64()))
 }
 
-/// How many seconds somebody who writes to the org waits at most meanwhile.
+/// The maximum time that another writer to the org waits meanwhile, in seconds.
 pub(super) async fn wait_of_writers(bench: &Bench, _: &str) -> Result<Reading> {
     Ok(Reading::alone(measured(bench).await?.longest_write.as_secs_f64()))
 }
@@ -98,7 +98,7 @@ async fn measure(bench: &Bench, folder: &Path) -> Result<Measured> {
     Ok(Measured { import, copy, longest_write })
 }
 
-/// Imports by the subcommand that anybody uses.
+/// Imports by the public subcommand.
 async fn import(bench: &Bench, folder: &Path, file: &Path) -> Result<()> {
     let mut command = tokio::process::Command::new(bench.programs.join("kymograph"));
     command.args(["import", "--org", "1", "--from"]).arg(file).current_dir(folder).kill_on_drop(true);
@@ -109,7 +109,7 @@ async fn import(bench: &Bench, folder: &Path, file: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Saves a dashboard again and again, until a save fails.
+/// Saves a dashboard repeatedly, until a save fails.
 async fn write_on(api: &mut Api, longest: &mut Duration) -> Result<()> {
     loop {
         let begun = Instant::now();
@@ -119,7 +119,7 @@ async fn write_on(api: &mut Api, longest: &mut Duration) -> Result<()> {
     }
 }
 
-/// Copies the imported events into a table of the same shape, and returns the time that it took.
+/// Copies the imported events into a table of the same shape, and returns the duration.
 async fn copy(client: &Client, file: &Path) -> Result<Duration> {
     let mut rows = std::pin::pin!(client.copy_out(COPY_OUT).await?);
     let mut out = BufWriter::new(File::create(file)?);
@@ -143,7 +143,7 @@ async fn copy(client: &Client, file: &Path) -> Result<Duration> {
     Ok(begun.elapsed())
 }
 
-/// Writes the log: folders in ten folders, and dashboards in all of them, whose versions lie far apart.
+/// Writes the log: folders in ten folders, and dashboards in all of them, whose versions are far apart.
 fn write_log(file: &Path) -> Result<()> {
     let mut out = BufWriter::new(File::create(file)?);
     for number in 0..FOLDERS {

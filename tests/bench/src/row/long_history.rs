@@ -1,4 +1,4 @@
-//! Saving a dashboard that has 10,000 versions, against saving one that has one.
+//! Saving a dashboard with 10,000 versions, against saving one with a single version.
 
 use std::time::{Duration, Instant};
 
@@ -15,9 +15,9 @@ use crate::slice::Slice;
 use crate::store::{Store, scope};
 
 const VERSIONS: i64 = 10_000;
-/// How many versions are written in one commit while the long history is made.
+/// The number of versions per commit while the long history is created.
 const BATCH: i64 = 100;
-/// How many saves are timed on each side.
+/// The number of timed saves of each side.
 const SAVES: usize = 300;
 const BYTES: usize = 10_000;
 
@@ -42,7 +42,7 @@ pub(super) async fn save(bench: &Bench, name: &str) -> Result<Reading> {
     let fresh: Vec<_> = fresh.iter().map(|dashboard| api.render_save(dashboard)).collect();
     let (mut ours, mut theirs) = (Slice::default(), Slice::default());
     for (number, second) in fresh.iter().enumerate() {
-        // Whoever comes first takes turns.
+        // The sides take turns in going first.
         if number % 2 == 0 {
             add(&mut ours, timed(&mut api, &long).await?);
             add(&mut theirs, timed(&mut api, second).await?);
@@ -56,8 +56,8 @@ pub(super) async fn save(bench: &Bench, name: &str) -> Result<Reading> {
     Ok(Reading { value, ours: Some(ours), theirs: Some(theirs) })
 }
 
-/// Writes the history into the server's log as another server on the same database would, many versions in a
-/// commit: what is measured is what the length of a history costs, not how it came to be.
+/// Writes the history into the server's log like another server on the same database, many versions per commit: the
+/// measurement concerns the cost of a long history, not its creation.
 async fn write_history(server: &Server) -> Result<()> {
     let store = Store::open(&server.postgres().await?, 4)?;
     let (scope, content) = (scope(1), content(&dashboard("long-history", BYTES))?);

@@ -16,11 +16,11 @@ use crate::slice::Slice;
 
 const SERIES: u32 = 1_000;
 const POINTS: u32 = 500;
-/// The formula, which the plain loop works out as well.
+/// The formula, which the plain loop computes as well.
 const FORMULA: &str = "$A / $B";
 
-/// The processor time of the formula, in which series are joined by their labels and points by their times, against that of
-/// the loop.
+/// The processor time of the formula, which joins series by their labels and points by their times, against that of the
+/// loop.
 pub(super) async fn over_two_sets(bench: &Bench, _: &str) -> Result<Reading> {
     let formula = Formula::try_read(&Map::from_iter([("expression".to_owned(), Value::from(FORMULA))]))?;
     let arrays = [arrays(1), arrays(7)];
@@ -44,13 +44,13 @@ pub(super) async fn over_two_sets(bench: &Bench, _: &str) -> Result<Reading> {
     Ok(reading.await?.into_time())
 }
 
-/// The numbers of a set, other ones for another seed.
+/// The numbers of a set, which depend on the seed.
 fn arrays(seed: u32) -> Vec<Vec<f64>> {
     let number = |series: u32, point: u32| f64::from((series * 31 + point * seed) % 1_000) + 0.5;
     (0..SERIES).map(|series| (0..POINTS).map(|point| number(series, point)).collect()).collect()
 }
 
-/// The same as a source answers with it.
+/// The same as the frames of a source's response.
 fn frames(arrays: &[Vec<f64>]) -> Vec<Frame> {
     let series = |(at, values): (usize, &Vec<f64>)| {
         let labels =
@@ -64,7 +64,7 @@ fn frames(arrays: &[Vec<f64>]) -> Vec<Frame> {
     arrays.iter().enumerate().map(series).collect()
 }
 
-/// What the formula makes, by hand.
+/// The result of the formula, computed by the plain loop.
 fn ratios([left, right]: &[Vec<Vec<f64>>; 2]) -> Vec<Vec<f64>> {
     let ratio = |(left, right): (&f64, &f64)| left / right;
     left.iter().zip(right).map(|(left, right)| left.iter().zip(right).map(ratio).collect()).collect()
@@ -79,7 +79,7 @@ fn numbers(set: &Set<'_>) -> impl Iterator<Item = f64> {
     series.flatten()
 }
 
-/// Repeats something, and takes the time that the processor has spent on this thread.
+/// Repeats an operation, and measures the processor time of this thread.
 fn repeat(limit: Duration, mut work: impl FnMut() -> Result<()>) -> Result<Slice> {
     let begun = Instant::now();
     let (before, mut slice) = (thread_time()?, Slice::default());

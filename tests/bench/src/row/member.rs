@@ -1,5 +1,5 @@
-//! Searches, lists and reads of a member who may see a fifth of a large org, in the shape of Grafana's own benchmark: 54,300
-//! folders three deep, 585,000 dashboards, 50 teams of which the member is in ten, and no role.
+//! Searches, lists and reads of a member who may see a fifth of a large org, in the shape of Grafana's own benchmark:
+//! 54,300 folders in three levels, 585,000 dashboards, 50 teams of which the member is in ten, and no role.
 
 use std::time::{Duration, Instant};
 
@@ -24,13 +24,13 @@ const FOLDER: &str = "member";
 const LOGIN: &str = "member";
 const TEAMS: i64 = 50;
 const TEAMS_OF_MEMBER: i64 = 10;
-/// Folders at the root, in those, and in those.
+/// The numbers of folders at the root, in those, and in those.
 const FOLDERS: [i64; 3] = [300, 9_000, 45_000];
 const DASHBOARDS: i64 = 585_000;
 const CONNECTIONS: usize = 2;
-/// How often a permission is changed.
+/// The number of permission changes.
 const CHANGES: usize = 100;
-/// A folder that is there through the API, with dashboards, and comes before all others.
+/// A folder with dashboards that is created through the API, and sorted before all others.
 const CHANGED: &str = "changed";
 
 const SEED_FOLDERS: &str = "INSERT INTO folders (org_id, uid, id, title, slug, description, parent_uid, version,
@@ -55,7 +55,7 @@ const SEED_GRANTS: &str =
     SELECT $1, 'folder', 'folder-' || n, 'team:' || ($3::bigint[])[1 + n % $4], 1, 1000 + n, 1, now(), now()
     FROM generate_series(1, $2::bigint) AS n";
 
-/// The requests, and the beginning of each answer.
+/// The names and paths of the requests.
 const REQUESTS: &[(&str, &str)] = &[
     ("the first page", "/api/search"),
     ("the first page of dashboards", "/api/search?type=dash-db"),
@@ -90,7 +90,7 @@ pub(super) async fn against_admin(bench: &Bench, _: &str) -> Result<Reading> {
     let org = Org::start(bench).await?;
     let mut worst: Option<Reading> = None;
     for (what, path) in REQUESTS {
-        // Everything that was read once is in memory then.
+        // The first round fills the caches.
         let (mut ours, mut theirs) = (Slice::default(), Slice::default());
         for round in 0..4 {
             let (member, admin) = (org.ask(&org.member, path).await?, org.ask(&org.admin, path).await?);
@@ -128,7 +128,7 @@ pub(super) async fn after_change(bench: &Bench, _: &str) -> Result<Reading> {
             return Err(format!("after change {change} of a permission the old one counted").into());
         }
         if change % 10 == 0 {
-            // The folders themselves are changed, too.
+            // The folders themselves change, too.
             let (uid, title) = (format!("inside-{change}-{}", org.runs), format!("! inside {change}"));
             let folder = json!({"uid": uid, "title": title, "parentUid": CHANGED});
             org.call("POST", "/api/folders", &folder).await?;
@@ -150,7 +150,7 @@ pub(super) async fn after_change(bench: &Bench, _: &str) -> Result<Reading> {
 async fn worst(org: &Org, time: Duration, ask: impl AsyncFn(&Org, &str) -> Result<Slice>) -> Result<Reading> {
     let mut worst: Option<Reading> = None;
     for (what, path) in REQUESTS {
-        // Everything that was read once is in memory then.
+        // The first request fills the caches.
         ask(org, path).await?;
         let (mut slice, begun) = (Slice::default(), Instant::now());
         while begun.elapsed() < time {
@@ -167,7 +167,7 @@ async fn worst(org: &Org, time: Duration, ask: impl AsyncFn(&Org, &str) -> Resul
     worst.ok_or_else(|| "nothing was measured".into())
 }
 
-/// The org, and who asks.
+/// The org, and the sessions of its users.
 struct Org {
     server: Server,
     api: Api,
@@ -176,12 +176,12 @@ struct Org {
     admin: String,
     /// A team of the member.
     team: i64,
-    /// A number that no other run has.
+    /// A number that is unique to this run.
     runs: u128,
 }
 
 impl Org {
-    /// Starts a server on the org, which is made unless an earlier run has.
+    /// Starts a server with the org, which is created unless an earlier run has.
     async fn start(bench: &Bench) -> Result<Self> {
         let folder = bench.kept_folder(FOLDER)?;
         let server = Server::start(bench, &folder).await?;
@@ -218,7 +218,7 @@ impl Org {
     async fn seed(&mut self, client: &Client, id: i64) -> Result<()> {
         progress("  writing 54,300 folders and 585,000 dashboards");
         let [roots, middle, leaves] = FOLDERS;
-        // Of a run that was interrupted.
+        // The remains of an interrupted run.
         for table in ["folders", "dashboards", "resource_permissions", "resource_grants"] {
             let sql = format!(
                 "DELETE FROM {table} WHERE org_id = $1 AND uid <> '{CHANGED}' AND uid NOT LIKE 'changed-%'"
@@ -250,7 +250,7 @@ impl Org {
         }
         self.call("POST", &format!("/api/folders/{CHANGED}/permissions"), &json!({"items": []})).await?;
         client.batch_execute("VACUUM ANALYZE").await?;
-        // The member comes last, because it tells that all is there.
+        // The member is created last, as the sign that everything else exists.
         let user = json!({"login": LOGIN, "password": LOGIN, "OrgId": id});
         let created: Value = serde_json::from_slice(&self.call("POST", "/api/admin/users", &user).await?)?;
         let path = format!("/api/orgs/{id}/users/{}", created["id"]);
@@ -275,13 +275,13 @@ impl Org {
         self.api.send(&request).await
     }
 
-    /// The answer to the member.
+    /// The response to a request of the member.
     async fn search(&mut self, path: &str) -> Result<Value> {
         let headers = [("cookie", self.member.as_str()), ("x-grafana-org-id", &self.id)];
         Ok(serde_json::from_slice(&self.api.send(&render("GET", path, &headers, b"")).await?)?)
     }
 
-    /// Asks for the same for some time.
+    /// Repeats a request for some time.
     async fn ask(&self, cookie: &str, path: &str) -> Result<Slice> {
         let request = render("GET", path, &[("cookie", cookie), ("x-grafana-org-id", &self.id)], b"");
         let until = Until::Elapsed(Duration::from_millis(500));

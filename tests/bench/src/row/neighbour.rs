@@ -1,7 +1,8 @@
-//! What one org feels while another does its worst: everything whose cost a client chooses, at its limit and all at once.
+//! The effect on one org of another one that causes the maximum load: everything whose cost a client chooses, at its
+//! limit and all at once.
 //!
-//! Load generators, server and PostgreSQL share the machine, so the attackers are few: a dozen that are busy, and some
-//! that do nothing but hold connections. The org that is measured sends a request at a time of each kind, at a steady pace.
+//! Load generators, server and PostgreSQL share the machine, so the attackers are few: a dozen busy ones, and some that
+//! only hold connections. The measured org sends one request of each kind at a time, at a steady pace.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -25,38 +26,39 @@ use crate::server::Server;
 use crate::slice::Slice;
 
 const FOLDERS: i64 = 36_000;
-/// How many characters and words of a search count.
+/// The maximum number of characters and words of a search that are used.
 const SEARCHED: (usize, usize) = (200, 10);
 const MEMBERS: usize = 20_000;
-/// The length of the name above changed members, and how many there are.
+/// The length of the name above changed members, and their number.
 const PRODUCT: (usize, usize) = (40_000, 10_000);
 const PLACEHOLDERS: usize = 200_000;
-/// The largest body that a server takes, by default.
+/// The default maximum size of a body.
 const MAX_BODY: usize = 16 * 1024 * 1024;
-/// How many connections send half a header, and how many most of a body.
+/// The number of connections that send half a header, and of those that send most of a body.
 const SLOW: (usize, usize) = (64, 16);
-/// How often quiet and attack take turns.
+/// The number of alternations of quiet and attack.
 const ROUNDS: usize = 3;
-/// How long an attack goes on before anything is measured.
+/// The duration of an attack before the measurement.
 const RUN_UP: Duration = Duration::from_secs(2);
-/// How long a neighbour that is late goes on sending after its time. What is not sent by then has waited until then.
+/// How long a delayed neighbour continues to send after its time. Requests that are not sent by then count as having
+/// waited until then.
 const OVERTIME: Duration = Duration::from_secs(10);
-/// How long the server has to calm down after an attack.
+/// The time for the server to recover after an attack.
 const CALM: Duration = Duration::from_secs(6);
-/// The time from one request of a kind to the next.
+/// The interval between requests of a kind.
 const PACE: Duration = Duration::from_millis(10);
 
-/// The read model of the folders. Nothing else of them is looked at. All words are in each of their titles.
+/// The read model of the folders; other tables of them are not read. Each of their titles has all words.
 const SEED: &str = "INSERT INTO folders (org_id, uid, id, title, slug, description, parent_uid, version,
         created, created_by, updated, updated_by, creator_id)
     SELECT $1, 'deep-' || n, 1000000 + n, $3 || ' ' || n, 'deep-' || n, '', '', 1, now(), 'admin', now(),
         'admin', 1
     FROM generate_series(1, $2::bigint) AS n";
 
-/// What is measured of the neighbour.
+/// The measured requests of the neighbour.
 const PROBES: [&str; 3] = ["GET", "save", "livez"];
 
-/// How much longer the slowest one of a hundred requests of the neighbour takes under attack: the worst of three kinds.
+/// The 99th percentile of the neighbour's requests under attack relative to quiet: the worst of three kinds.
 pub(super) async fn latency(bench: &Bench, name: &str) -> Result<Reading> {
     let mut measured = measure(bench, name).await?;
     let mut worst: Option<Reading> = None;
@@ -72,13 +74,13 @@ pub(super) async fn latency(bench: &Bench, name: &str) -> Result<Reading> {
     worst.ok_or_else(|| "nothing was measured".into())
 }
 
-/// The most memory that the server has had resident.
+/// The peak resident memory of the server.
 pub(super) async fn memory(bench: &Bench, name: &str) -> Result<Reading> {
     Ok(Reading::alone(measure(bench, name).await?.peak_megabytes))
 }
 
 struct Measured {
-    /// For each probe, what was seen while it was quiet and under attack.
+    /// The measurements of each probe, while quiet and under attack.
     slices: Vec<[Slice; 2]>,
     peak_megabytes: f64,
 }
@@ -87,7 +89,7 @@ async fn measure(bench: &Bench, name: &str) -> Result<Measured> {
     let folder = bench.folder(name)?;
     let server = Server::start(bench, &folder).await?;
     let (attackers, probes) = prepare(&server).await?;
-    // The memory that it took to get there does not count.
+    // The memory used by the preparation does not count.
     drop(server);
     let server = Server::start(bench, &folder).await?;
     let mut slices: Vec<[Slice; 2]> = PROBES.iter().map(|_| Default::default()).collect();
@@ -108,7 +110,7 @@ async fn measure(bench: &Bench, name: &str) -> Result<Measured> {
     Ok(Measured { slices, peak_megabytes })
 }
 
-/// Sends a request of each kind at a time, over a connection of its own and from a thread of its own.
+/// Sends one request of each kind at a time, each over its own connection and from its own thread.
 async fn probe(
     address: SocketAddr,
     requests: &[Vec<u8>; 3],
@@ -125,8 +127,8 @@ async fn probe(
     tokio::task::spawn_blocking(run).await?
 }
 
-/// Sends a request at each tick. One that is late because of those before it has waited since its tick, as the request
-/// of somebody else would have.
+/// Sends a request at each tick. One that is delayed by earlier ones has waited since its tick, as the request of
+/// another client would have.
 async fn probe_one(address: SocketAddr, request: &[u8], run_up: Duration, time: Duration) -> Result<Slice> {
     let mut connection = Connection::open(address).await?;
     let begun = Instant::now();
@@ -156,7 +158,7 @@ async fn probe_one(address: SocketAddr, request: &[u8], run_up: Duration, time: 
     Ok(slice)
 }
 
-/// Makes both orgs, and everything that is attacked with and measured.
+/// Creates both orgs, and everything that is attacked and measured.
 async fn prepare(server: &Server) -> Result<(Vec<Attacker>, [Vec<u8>; 3])> {
     let client = connect(&server.postgres().await?).await?;
     let mut admin = Api::log_in(server.address).await?;
@@ -166,7 +168,7 @@ async fn prepare(server: &Server) -> Result<(Vec<Attacker>, [Vec<u8>; 3])> {
     let mut owner = member(server, &mut admin, org, "hostile-admin", "Admin").await?;
     for version in 0..2 {
         for dashboard in [wide(version), product(version)] {
-            // A refused document cannot do harm later.
+            // A refused document cannot cause load later.
             owner.try_save(&dashboard).await?;
         }
     }
@@ -190,7 +192,7 @@ async fn seed(client: &Client, org: i64) -> Result<()> {
     Ok(())
 }
 
-/// As many words as count, as long as they may be together.
+/// The maximum number of words that are used, of the maximum total length.
 fn words() -> Vec<String> {
     let (characters, words) = SEARCHED;
     let length = (characters + 1) / words - 1;
@@ -206,7 +208,7 @@ async fn member(server: &Server, admin: &mut Api, org: i64, login: &str, role: &
     Api::log_in_as(server.address, login, login).await
 }
 
-/// A dashboard with many members at the top, all of which differ between versions.
+/// A dashboard with many top-level members, all of which differ between versions.
 fn wide(version: usize) -> Value {
     let mut document = Map::new();
     for member in 0..MEMBERS {
@@ -217,7 +219,7 @@ fn wide(version: usize) -> Value {
     document.into()
 }
 
-/// A dashboard with a long name above many members that change: each change is named by both.
+/// A dashboard with a long name above many changing members: each change is named by both.
 fn product(version: usize) -> Value {
     let (length, members) = PRODUCT;
     let changed: Map<_, _> = (0..members).map(|member| (format!("m{member}"), json!(version))).collect();
@@ -226,7 +228,7 @@ fn product(version: usize) -> Value {
     document
 }
 
-/// Inputs that together make far more than was sent.
+/// Inputs that expand to far more than was sent.
 fn inputs() -> Value {
     let value = "v".repeat(50_000);
     json!({
@@ -239,7 +241,7 @@ fn inputs() -> Value {
     })
 }
 
-/// Placeholders that do not end.
+/// Unclosed placeholders.
 fn placeholders() -> Value {
     json!({
         "dashboard": {
@@ -256,7 +258,7 @@ fn attackers(viewer: &str, owner: &str) -> Vec<Attacker> {
     };
     let words = words();
     let found = request(viewer, "GET", &format!("/api/search?limit=5000&query={}", words.join("+")), None);
-    // All words but the last are in each title, so that each is looked at for all of them.
+    // All words except the last are in each title, so that each title is checked for all of them.
     let absent = format!("{}+z", words[..words.len() - 1].join("+"));
     let absent = request(viewer, "GET", &format!("/api/search?sort=alpha-desc&query={absent}"), None);
     let diff = |uid: &str| {
@@ -298,14 +300,14 @@ fn wrong_log_ins(login: &str) -> Vec<Vec<u8>> {
     (0..64).map(log_in).collect()
 }
 
-/// The beginning of a request, with as much of a header to come as it takes.
+/// The beginning of a request, with an unfinished header.
 fn slow_head() -> Vec<u8> {
     let mut request = render("GET", "/api/org", &[("x-slow", &"s".repeat(600))], b"");
     request.truncate(request.len() - 4);
     request
 }
 
-/// A request whose body is as long as it may be.
+/// A request with a body of the maximum size.
 fn slow_body(cookie: &str) -> Vec<u8> {
     let document = json!({"dashboard": {"title": "Slow", "text": "t".repeat(MAX_BODY - 100)}}).to_string();
     render("POST", SAVE_PATH, &[("cookie", cookie), ("connection", "close")], document.as_bytes())

@@ -1,4 +1,5 @@
-//! What people wait for in the portal, in a real browser. The measurements themselves are in `portal/e2e/measure.ts`.
+//! The waiting times of users of the portal, in a real browser. The measurements themselves are in
+//! `portal/e2e/measure.ts`.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -12,19 +13,19 @@ use crate::bench::Bench;
 use crate::error::Result;
 use crate::server::Server;
 
-/// KB of all responses until the overview is usable.
+/// The size of all responses until the overview is usable, in KB.
 pub(super) async fn first_load(bench: &Bench, name: &str) -> Result<Reading> {
     let server = Server::start(bench, &bench.folder(name)?).await?;
     Ok(Reading::alone(measure(&server, 1, "first-load").await? / 1_000.0))
 }
 
-/// Seconds until the overview is usable.
+/// The time until the overview is usable, in seconds.
 pub(super) async fn overview(bench: &Bench, name: &str) -> Result<Reading> {
     let server = Server::start(bench, &bench.folder(name)?).await?;
     Ok(Reading::alone(measure(&server, 1, "overview").await? / 1_000.0))
 }
 
-/// Milliseconds of the longest frame while the log is scrolled through.
+/// The duration of the longest frame while the log is scrolled through, in milliseconds.
 pub(super) async fn audit_scroll(bench: &Bench, _: &str) -> Result<Reading> {
     let server = Server::start(bench, &bench.kept_folder(audit::EXPORT_FOLDER)?).await?;
     let client = connect(&server.postgres().await?).await?;
@@ -32,7 +33,7 @@ pub(super) async fn audit_scroll(bench: &Bench, _: &str) -> Result<Reading> {
     Ok(Reading::alone(measure(&server, org, "audit-scroll").await?))
 }
 
-/// Milliseconds from a key to what is found.
+/// The time from a key press to its result, in milliseconds.
 pub(super) async fn dashboard_search(bench: &Bench, _: &str) -> Result<Reading> {
     let server = Server::start(bench, &bench.kept_folder(search::FOLDER)?).await?;
     let client = connect(&server.postgres().await?).await?;

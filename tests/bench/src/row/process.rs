@@ -1,4 +1,4 @@
-//! The server as a process: what it needs while nobody asks anything, and how soon it is there.
+//! The server as a process: its memory while idle, and its start-up time.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use crate::slice::median;
 
 const STARTS: usize = 5;
 
-/// Resident memory after a start on an existing database and one log-in.
+/// Resident memory after a start on an existing database and one login.
 pub(super) async fn idle_memory(bench: &Bench, name: &str) -> Result<Reading> {
     let folder = bench.folder(name)?;
-    // The first start makes the database, which no later one does.
+    // Only the first start creates the database.
     drop(Server::start(bench, &folder).await?);
     let server = Server::start(bench, &folder).await?;
     Api::log_in(server.address).await?;
@@ -25,7 +25,7 @@ pub(super) async fn idle_memory(bench: &Bench, name: &str) -> Result<Reading> {
     Ok(Reading::alone(resident_megabytes(server.pid())?))
 }
 
-/// Seconds from the start of the program, on an existing database that does not run, until it is ready.
+/// The time from the start of the program, on an existing database that is not running, until it is ready, in seconds.
 pub(super) async fn start(bench: &Bench, name: &str) -> Result<Reading> {
     let folder = bench.folder(name)?;
     drop(Server::start(bench, &folder).await?);

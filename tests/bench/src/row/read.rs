@@ -1,4 +1,4 @@
-//! Reading a dashboard of 50 KB, against a handler that does nothing but send the same bytes.
+//! Reading a dashboard of 50 KB, against a handler that only sends the same bytes.
 
 use std::fs;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! Making the read model of dashboards anew from a log of a million events, against copying the same events out.
+//! Rebuilding the read model of dashboards from a log of a million events, against copying the same events out.
 
 use kymograph_infra::migrate::connect;
 
@@ -10,7 +10,7 @@ use crate::pairs::{self, copy_out};
 use crate::seed;
 use crate::server::Server;
 
-/// The time of a rebuild, against that of a copy of the events it is made of.
+/// The time of a rebuild, against that of a copy of the same events.
 pub(super) async fn dashboards(bench: &Bench, _: &str) -> Result<Reading> {
     let folder = bench.kept_folder(FOLDER)?;
     let server = Server::start(bench, &folder).await?;

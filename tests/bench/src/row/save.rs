@@ -1,5 +1,5 @@
-//! Saving dashboards of 50 KB by 32 clients: in many orgs against Postgres alone, and in one against many; and one dashboard
-//! by many clients against one.
+//! Saving dashboards of 50 KB by 32 clients: in many orgs against Postgres alone, and in one org against many; and one
+//! dashboard by many clients against one.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -22,12 +22,12 @@ use crate::slice::Slice;
 
 const ORGS: usize = 100;
 const BYTES: usize = 50_000;
-/// How many orgs each client saves in, when there are many. Each org is shared by three or four clients.
+/// The number of orgs that each client saves in, if there are many. Each org is shared by three or four clients.
 const ORGS_OF_CLIENT: usize = 10;
-/// How many clients save one and the same dashboard.
+/// The number of clients that save the same dashboard.
 const SHARERS: usize = 16;
 
-/// Saves in 100 orgs, against pgbench sending the same statements.
+/// Saves in 100 orgs, against pgbench with the same statements.
 pub(super) async fn in_many_orgs(bench: &Bench, name: &str) -> Result<Reading> {
     let folder = bench.folder(name)?;
     let server = Server::start(bench, &folder).await?;
@@ -58,7 +58,7 @@ pub(super) async fn in_one_org(bench: &Bench, name: &str) -> Result<Reading> {
     .await
 }
 
-/// Saves of one dashboard by many clients, against by one. Each has to come after the one before.
+/// Saves of one dashboard by many clients, against one client. Each save must follow the previous one.
 pub(super) async fn of_one_dashboard(bench: &Bench, name: &str) -> Result<Reading> {
     let folder = bench.folder(name)?;
     let server = Server::start(bench, &folder).await?;
@@ -71,8 +71,7 @@ pub(super) async fn of_one_dashboard(bench: &Bench, name: &str) -> Result<Readin
     .await
 }
 
-/// Saves with the numbers for a collector, against saves without. The audit log is the log itself, so that nothing can be
-/// switched off there.
+/// Saves with metrics, against saves without. The audit log is the log itself, so nothing can be switched off there.
 pub(super) async fn with_metrics(bench: &Bench, name: &str) -> Result<Reading> {
     let folder = bench.folder(name)?;
     let (with, without) = (folder.join("with"), folder.join("without"));
@@ -99,11 +98,11 @@ enum Place {
     OneOrg,
     /// Each in some of many orgs, in turn.
     ManyOrgs,
-    /// So many of them the same dashboard.
+    /// The same dashboard, by this many clients.
     OneDashboard(usize),
 }
 
-/// Makes the clients.
+/// Creates the clients.
 struct Savers {
     cookie: String,
     orgs: Vec<i64>,
@@ -121,7 +120,7 @@ impl Savers {
         Ok(Self { cookie: api.cookie, orgs: ids, revision: Arc::default() })
     }
 
-    /// Lets all clients save until some time is over or each has saved often enough.
+    /// Lets all clients save until the time is over or each has saved often enough.
     async fn save(&self, server: &Server, place: Place, until: Until) -> Result<Slice> {
         let count = if let Place::OneDashboard(sharers) = place { sharers } else { CLIENTS };
         let clients =

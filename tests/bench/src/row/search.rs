@@ -18,17 +18,17 @@ use crate::server::Server;
 use crate::slice::Slice;
 use crate::tasks::repeat;
 
-/// Where the dashboards are kept.
+/// The folder of the dashboards.
 pub(super) const FOLDER: &str = "search-100k";
 const CONNECTIONS: usize = 16;
 const DASHBOARDS: i64 = 100_000;
-/// Words of some fifty titles, of which the second alone finds five hundred.
+/// Words of some fifty titles; the second one alone finds five hundred.
 const PATH: &str = "/api/search?query=cpu+host-77";
-/// What a page of that takes at least: the titles are found by the index on their parts.
+/// The least work for such a page: the titles are found by the index on their parts.
 const SQL: &str = "SELECT id, uid, title, slug, tags, folder_uid FROM dashboards
     WHERE org_id = $1 AND deleted IS NULL AND lower_title LIKE '%cpu%' AND lower_title LIKE '%host-77%'
     ORDER BY lower_title, uid LIMIT 1000";
-/// The read model of the dashboards. Nothing else of them is looked at.
+/// The read model of the dashboards; other tables of them are not read.
 const SEED: &str = "INSERT INTO dashboards (org_id, uid, id, generation, title, slug, tags, folder_uid, version, pos,
         created, created_by, updated, updated_by, creator_id)
     SELECT $1, 'found-' || n, n, 1, words || ' of host-' || n % 2000, 'found-' || n, ARRAY['seeded'], '', 1, 1,
@@ -86,7 +86,7 @@ async fn search(server: &Server, request: &[u8], time: Duration) -> Result<Slice
     server.metered(load.repeat(CONNECTIONS, request)).await
 }
 
-/// Makes the org, unless an earlier run has.
+/// Creates the org, unless an earlier run has.
 pub(super) async fn seed(client: &Client, api: &mut Api) -> Result<i64> {
     let seeded = "SELECT org_id FROM dashboards WHERE uid = 'found-1'";
     if let Some(row) = client.query_opt(seeded, &[]).await? {

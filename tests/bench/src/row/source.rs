@@ -1,4 +1,4 @@
-//! Queries to a data source that speaks the API of Prometheus, and the proxy to it.
+//! Queries to a data source with the API of Prometheus, and the proxy to it.
 
 mod dead;
 mod flight;
@@ -26,23 +26,23 @@ pub(super) use memory::of_proxy as memory_of_proxy;
 
 const SERIES: u32 = 200;
 const POINTS: u32 = 1_000;
-/// The step of the points, and when they begin.
+/// The step of the points, and the time of the first one.
 const STEP: u32 = 15;
 const BEGIN: u32 = 1_700_000_000;
-/// How many clients ask at a time where the wall clock counts.
+/// The number of concurrent clients if elapsed time is measured.
 const CLIENTS: usize = 16;
 
-/// Data sources may be on this machine here.
+/// Allows data sources on this machine.
 const LOOPBACK: [(&str, &str); 1] = [("GF_DATA_SOURCES_ALLOW_LOOPBACK", "true")];
 
-/// The processor time of a query, against that of the proxy to the same answer.
+/// The processor time of a query, against that of the proxy for the same response.
 pub(super) async fn query_cpu(bench: &Bench, name: &str) -> Result<Reading> {
     let measured = Measured::prepare(bench, name).await?;
     pairs::compare_cpu(async || measured.queries(1, bench).await, async || measured.proxied(1, bench).await)
         .await
 }
 
-/// The median time of a query among those of many clients, against that of the proxy.
+/// The median time of a query with many clients, against that of the proxy.
 pub(super) async fn query_time(bench: &Bench, name: &str) -> Result<Reading> {
     let measured = Measured::prepare(bench, name).await?;
     let mut reading = pairs::compare(
@@ -56,7 +56,7 @@ pub(super) async fn query_time(bench: &Bench, name: &str) -> Result<Reading> {
     Ok(Reading { value: ours.as_secs_f64() / theirs.as_secs_f64(), ..reading })
 }
 
-/// A server with a data source that answers everything with the same matrix.
+/// A server with a data source that always responds with the same matrix.
 struct Measured {
     server: Server,
     _source: BareServer,
@@ -84,7 +84,7 @@ impl Measured {
         Ok(measured)
     }
 
-    /// A query that is no other client's: the same at once would be one call of the source.
+    /// A query that is unique to the client: equal concurrent queries would be one call of the source.
     fn query(&self, client: usize) -> Vec<u8> {
         let end = BEGIN + STEP * (POINTS - 1);
         render_query(&self.cookie, "measured", &format!("up{{client=\"{client}\"}}"), (BEGIN, end))
@@ -120,7 +120,7 @@ async fn add_source(api: &mut Api, uid: &str, address: SocketAddr) -> Result<()>
     api.call("POST", "/api/datasources", Some(&source)).await.map(drop)
 }
 
-/// The request with a query to a source, between times in seconds since 1970.
+/// The request of a query to a source, between times in seconds since 1970.
 fn render_query(cookie: &str, uid: &str, expression: &str, (from, to): (u32, u32)) -> Vec<u8> {
     let query = json!({"refId": "A", "datasource": {"uid": uid}, "expr": expression, "range": true,
         "intervalMs": STEP * 1000, "maxDataPoints": POINTS});
@@ -129,7 +129,7 @@ fn render_query(cookie: &str, uid: &str, expression: &str, (from, to): (u32, u32
     render("POST", "/api/ds/query", &[("cookie", cookie)], body.as_bytes())
 }
 
-/// What Prometheus answers to a range.
+/// The response of Prometheus to a range query.
 fn matrix() -> String {
     let series = |at: u32| {
         let point = |point: u32| {

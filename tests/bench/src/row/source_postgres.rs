@@ -1,4 +1,5 @@
-//! The processor time of a table of 100,000 rows that a data source answers with, against that of `COPY` of the same rows.
+//! The processor time of a data source's response with a table of 100,000 rows, against that of `COPY` of the same
+//! rows.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,10 +35,10 @@ const SEED: &str =
     FROM generate_series(1, 100000) AS n; VACUUM ANALYZE metrics";
 const SQL: &str = "SELECT time, host, cpu, memory, up FROM metrics";
 
-/// The processor time of our process and of Postgres for a table as a frame, against a client that keeps nothing of the rows.
+/// The processor time of our process and of Postgres for a table as a frame, against a client that discards the rows.
 pub(super) async fn frames(bench: &Bench, name: &str) -> Result<Reading> {
     let folder = bench.folder(name)?;
-    // The server brings PostgreSQL; beyond that it idles.
+    // The server only provides PostgreSQL; otherwise it is idle.
     let server = Server::start(bench, &folder).await?;
     let database = server.postgres().await?;
     connect(&database).await?.batch_execute(SEED).await?;
@@ -129,7 +130,7 @@ impl Source {
         Ok(Self { backend: PostgresBackend::new(Egress::new(policy), workers), source, query })
     }
 
-    /// Asks for the table, and tells how many rows it has.
+    /// Queries the table, and returns its number of rows.
     async fn rows(&self) -> Result<usize> {
         let share = Arc::new(AnswerShare::alone(self.source.org));
         let source = self.source.clone();

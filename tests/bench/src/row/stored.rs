@@ -1,7 +1,7 @@
-//! Saving and reading where a million dashboards are stored, against where a thousand are.
+//! Saving and reading with a million stored dashboards, against a thousand.
 //!
-//! There are two servers, each with a PostgreSQL of its own. On both the same number of dashboards is saved and read: all
-//! of the thousand, and as many of the million, which lie evenly among them.
+//! There are two servers, each with its own PostgreSQL. On both the same number of dashboards is saved and read: all of
+//! the thousand, and as many of the million, evenly distributed among them.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,9 +22,9 @@ use crate::seed::{self, BYTES, uid};
 use crate::server::Server;
 use crate::slice::Slice;
 
-/// Where the million are kept.
+/// The folder of the million dashboards.
 pub(super) const FOLDER: &str = "stored-many";
-/// How many they are.
+/// Their number.
 pub(super) const MANY: i64 = 1_000_000;
 const FEW: i64 = 1_000;
 const CONNECTIONS: usize = 16;
@@ -46,7 +46,7 @@ async fn measure(
 ) -> Result<Reading> {
     let many = Side::start(bench, bench.kept_folder(FOLDER)?, MANY).await?;
     let few = Side::start(bench, bench.folder(name)?, FEW).await?;
-    // Both have read each of their dashboards once.
+    // Each of the used dashboards has been read once on both.
     for side in [&many, &few] {
         work(side, Until::Each(usize::try_from(FEW)?.div_ceil(CONNECTIONS))).await?;
     }
@@ -55,12 +55,12 @@ async fn measure(
     Ok(reading.await?.into_time())
 }
 
-/// A server with so many dashboards.
+/// A server with a number of dashboards.
 struct Side {
     server: Server,
     cookie: String,
     org: String,
-    /// How far those that are used are apart.
+    /// The distance between the dashboards that are used.
     stride: i64,
     revision: Arc<AtomicU64>,
 }
@@ -77,7 +77,7 @@ impl Side {
         [("cookie", &self.cookie), ("x-grafana-org-id", &self.org)]
     }
 
-    /// The dashboards that a client uses, so that each is used by one.
+    /// The dashboards of a client, none of which another client uses.
     fn uids(&self, client: usize) -> impl Iterator<Item = String> {
         let client = i64::try_from(client).unwrap_or_default();
         let connections = i64::try_from(CONNECTIONS).unwrap_or(1);

@@ -1,4 +1,4 @@
-//! Queries of many orgs, each of which has a data source that accepts connections and never answers.
+//! Queries of many orgs, each of which has a data source that accepts connections and never responds.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -22,11 +22,11 @@ const ORGS: usize = 50;
 const SOURCES: usize = 10;
 const CLIENTS: usize = 16;
 const ROUNDS: usize = 3;
-/// How long the dead sources are asked before anything is measured.
+/// How long the dead sources are queried before the measurement.
 const RUN_UP: Duration = Duration::from_millis(500);
 const ANSWER: &str = r#"{"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"values":[[1700000000,"1"]]}]}}"#;
 
-/// The 99th percentile of the queries to the others while the dead ones are asked, against without.
+/// The 99th percentile of the queries to the live sources while the dead ones are queried, against without.
 pub(in crate::row) async fn latency(bench: &Bench, name: &str) -> Result<Reading> {
     let folder = bench.folder(name)?;
     let file = folder.join("answer.json");
@@ -63,7 +63,7 @@ pub(in crate::row) async fn latency(bench: &Bench, name: &str) -> Result<Reading
     Ok(Reading { value, ours: Some(beside_sum), theirs: Some(quiet_sum) })
 }
 
-/// The queries to the sources of all orgs: those that answer, and those that never do.
+/// The queries to the sources of all orgs: live ones and dead ones.
 async fn prepare(
     server: SocketAddr,
     alive: SocketAddr,
@@ -86,7 +86,7 @@ async fn prepare(
     Ok((requests, asking_dead))
 }
 
-/// Some clients ask the sources that answer, each other ones.
+/// Several clients query the live sources, each different ones.
 async fn ask(server: SocketAddr, requests: &[Vec<u8>], time: Duration) -> Result<Slice> {
     let client = |at: usize| {
         let own = requests.iter().skip(at).step_by(CLIENTS).cloned().collect();
@@ -97,7 +97,7 @@ async fn ask(server: SocketAddr, requests: &[Vec<u8>], time: Duration) -> Result
     load.run((0..CLIENTS).map(client).collect()).await
 }
 
-/// Asks a dead source again and again. What comes of it does not matter.
+/// Queries a dead source repeatedly, and ignores the result.
 async fn repeat(server: SocketAddr, request: Vec<u8>) {
     while let Ok(mut connection) = Connection::open(server).await {
         drop(connection.exchange(&request).await);

@@ -1,4 +1,4 @@
-//! The same query by many clients at once: how many requests reach the source.
+//! The same query by many clients at once, which should reach the source only once.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -18,11 +18,11 @@ use crate::row::Reading;
 use crate::server::Server;
 
 const CLIENTS: usize = 32;
-/// How long the source takes: the clients connect and ask within it.
+/// The response time of the source: all clients connect and query within it.
 const DELAY: Duration = Duration::from_millis(500);
 const ANSWER: &str = r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#;
 
-/// How many requests reach the source.
+/// The number of requests that reach the source.
 pub(in crate::row) async fn requests(bench: &Bench, name: &str) -> Result<Reading> {
     let folder = bench.folder(name)?;
     let server = Server::start_with(bench, &folder, &LOOPBACK).await?;
@@ -49,7 +49,7 @@ async fn answer(listener: TcpListener, asked: Arc<AtomicU32>) {
         let asked = asked.clone();
         tokio::spawn(async move {
             let mut head = [0; 8192];
-            // The head comes in one piece; a client that has gone needs no answer.
+            // The head arrives in one piece; a client that has disconnected needs no response.
             if stream.read(&mut head).await.is_ok_and(|bytes| bytes > 0) {
                 asked.fetch_add(1, Ordering::Relaxed);
                 sleep(DELAY).await;

@@ -1,4 +1,4 @@
-//! The memory of the server while it passes on a large answer.
+//! The memory of the server while it forwards a large response.
 
 use std::fs;
 use std::time::Duration;
@@ -17,10 +17,10 @@ use crate::row::Reading;
 use crate::server::Server;
 
 const BYTES: usize = 100 * 1024 * 1024;
-/// How long the server has to calm down after its start.
+/// The time for the server to settle after its start.
 const CALM: Duration = Duration::from_secs(2);
 
-/// How many megabytes more it has resident at most than before.
+/// The maximum additional resident memory, in megabytes.
 pub(in crate::row) async fn of_proxy(bench: &Bench, name: &str) -> Result<Reading> {
     let folder = bench.folder(name)?;
     let large = BYTES.to_string();
