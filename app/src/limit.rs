@@ -169,6 +169,12 @@ pub const LIMITS: &[Limit] = &[
     },
     Limit {
         what: "Memory of answers of data sources",
+        at: "A large request",
+        most: Amount::Bytes(room::LARGE_BYTES),
+        answer: "It is processed while no other such request is",
+    },
+    Limit {
+        what: "Memory of answers of data sources",
         at: "A request",
         most: Amount::Bytes(room::MAX_BYTES),
         answer: "413, or 413 for the query",

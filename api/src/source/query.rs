@@ -78,5 +78,5 @@ async fn query_metrics_with_expressions(
     let status = if written.has_failed { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     // A repeated query is asked again: large responses are not kept.
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
-    Ok((status, headers, HeldBody::around(Body::from(written.text), written.share)).into_response())
+    Ok((status, headers, HeldBody::around(Body::from(written.text), written.held)).into_response())
 }

@@ -205,7 +205,11 @@ impl Queries {
             asked.push(answer?);
         }
         drop(answers);
-        QueryAnswers::work_out(asked, plan, room.share(), &self.ports.workers, scope.org()).await
+        // If this request has joined a call of another one, its memory is the largest that can be shared: to wait for a turn of
+        // its own could mean to wait for that one.
+        let largest = asked.iter().max_by_key(|answered| answered.share.bytes());
+        let share = largest.map_or_else(|| room.share(), |answered| answered.share.part());
+        QueryAnswers::work_out(asked, plan, share, &self.ports.workers, scope.org()).await
     }
 
     /// Writes answers with an expected size of `expected` bytes. `write` fails as too large beyond the number of bytes
@@ -271,7 +275,7 @@ impl Queries {
     ) -> Result<Arc<Answered>> {
         let context = self.context(scope, room, view, headers.to_vec()).await?;
         let share = context.share.clone();
-        let answered = |results| Answered { results, _share: share };
+        let answered = |results| Answered::new(results, share);
         let backend = match self.ports.backends.of(&context.source) {
             Ok(backend) => backend,
             Err(error) => return Ok(Arc::new(answered(all_failed(&queries, &error)))),

@@ -12,22 +12,29 @@ use std::time::Duration;
 use kymograph_domain::OrgId;
 
 use crate::kernel::error::{Error, Result, overload};
-use crate::kernel::work::{Admission, Admissions, INLINE_BYTES, MAX_WAIT};
+use crate::kernel::work::{Admission, Admissions, INLINE_BYTES};
 
 /// The maximum number of bytes that a request holds without a turn.
 pub const SMALL_BYTES: usize = INLINE_BYTES;
 /// The maximum number of bytes that a request holds in one of [`MAX_MEDIUM`] turns.
 pub const MEDIUM_BYTES: usize = 2 * 1024 * 1024;
-/// The maximum number of bytes that a request holds, in one of [`MAX_LARGE`] turns.
+/// The maximum number of bytes that a request holds in one of [`MAX_LARGE`] turns.
+pub const LARGE_BYTES: usize = 16 * 1024 * 1024;
+/// The maximum number of bytes that a request holds, in one of [`MAX_HUGE`] turns.
 pub const MAX_BYTES: usize = 48 * 1024 * 1024;
 /// The maximum number of requests of an org that hold up to [`MEDIUM_BYTES`].
 pub const MAX_MEDIUM_OF_ORG: usize = 8;
 /// The maximum number of requests that hold up to [`MEDIUM_BYTES`].
 pub const MAX_MEDIUM: usize = 24;
-/// The maximum number of requests of an org that hold more.
-pub const MAX_LARGE_OF_ORG: usize = 1;
+/// The maximum number of requests of an org that hold up to [`LARGE_BYTES`].
+pub const MAX_LARGE_OF_ORG: usize = 3;
+/// The maximum number of requests that hold up to [`LARGE_BYTES`].
+pub const MAX_LARGE: usize = 6;
 /// The maximum number of requests that hold more.
-pub const MAX_LARGE: usize = 2;
+pub const MAX_HUGE: usize = 1;
+/// How long a request waits for a turn. It is short because the request may hold a connection that the holder of the turn
+/// needs.
+pub const MAX_WAIT: Duration = Duration::from_secs(3);
 
 const TOO_LARGE: &str =
     "The answers of data sources to this request are too large: ask for fewer series, points or rows";
@@ -38,6 +45,7 @@ const TOO_MANY: overload::Refusal =
 pub(super) struct AnswerRooms {
     medium: Admissions,
     large: Admissions,
+    huge: Admissions,
     wait: Duration,
 }
 
@@ -51,7 +59,17 @@ impl AnswerRooms {
     fn new(wait: Duration) -> Self {
         let medium = Admissions::new(MAX_MEDIUM, MAX_MEDIUM_OF_ORG, TOO_MANY);
         let large = Admissions::new(MAX_LARGE, MAX_LARGE_OF_ORG, TOO_MANY);
-        Self { medium, large, wait }
+        Self { medium, large, huge: Admissions::new(MAX_HUGE, MAX_HUGE, TOO_MANY), wait }
+    }
+
+    /// The turns of a class; `None` if it needs none.
+    fn turns(&self, class: Class) -> Option<&Admissions> {
+        match class {
+            Class::Small => None,
+            Class::Medium => Some(&self.medium),
+            Class::Large => Some(&self.large),
+            Class::Huge => Some(&self.huge),
+        }
     }
 
     /// The budget of a request of an org.
@@ -71,14 +89,23 @@ enum Class {
     Small,
     Medium,
     Large,
+    Huge,
 }
 
 impl Class {
+    const ALL: [Self; 4] = [Self::Small, Self::Medium, Self::Large, Self::Huge];
+
+    /// The smallest class for so many bytes; `None` if there is none.
+    fn for_bytes(bytes: usize) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| bytes <= class.bytes())
+    }
+
     fn bytes(self) -> usize {
         match self {
             Self::Small => SMALL_BYTES,
             Self::Medium => MEDIUM_BYTES,
-            Self::Large => MAX_BYTES,
+            Self::Large => LARGE_BYTES,
+            Self::Huge => MAX_BYTES,
         }
     }
 }
@@ -118,43 +145,37 @@ impl AnswerRoom {
                     held.bytes = wanted;
                     return Ok(());
                 }
-                if wanted > MAX_BYTES {
-                    return Err(Error::too_large(TOO_LARGE));
-                }
-                held.class
+                Class::for_bytes(wanted).ok_or_else(|| Error::too_large(TOO_LARGE))?
             };
             self.grow(class).await?;
         }
     }
 
-    /// Waits for a turn in a larger class than this one. The turn in this one is held meanwhile, because its data is
-    /// still in memory; this cannot deadlock, because no holder of a larger turn waits for a smaller one.
-    async fn grow(&self, than: Class) -> Result<()> {
+    /// Waits for a turn in a class. The turn in the current one is kept meanwhile, because the data is in memory: the holder of
+    /// a larger turn never waits for a smaller one.
+    async fn grow(&self, class: Class) -> Result<()> {
         let _growing = self.growing.lock().await;
-        if self.lock().class > than {
+        if self.lock().class >= class {
             return Ok(());
         }
-        let (class, admissions) = match than {
-            Class::Small => (Class::Medium, &self.rooms.medium),
-            Class::Medium | Class::Large => (Class::Large, &self.rooms.large),
+        let admission = match self.rooms.turns(class) {
+            Some(turns) => Some(turns.admit(self.org, self.rooms.wait).await?),
+            None => None,
         };
-        let admission = admissions.admit(self.org, self.rooms.wait).await?;
         let mut held = self.lock();
-        held.class = class;
-        held.admission = Some(admission);
+        (held.class, held.admission) = (class, admission);
         Ok(())
     }
 
     fn give_back(&self, bytes: usize) {
         let mut held = self.lock();
         held.bytes = held.bytes.saturating_sub(bytes);
-        if held.bytes <= SMALL_BYTES {
-            (held.class, held.admission) = (Class::Small, None);
-        } else if held.class == Class::Large
-            && held.bytes <= MEDIUM_BYTES
-            && let Some(medium) = self.rooms.medium.try_admit(self.org)
-        {
-            (held.class, held.admission) = (Class::Medium, Some(medium));
+        let Some(class) = Class::for_bytes(held.bytes).filter(|class| *class < held.class) else { return };
+        match self.rooms.turns(class).map(|turns| turns.try_admit(self.org)) {
+            None => (held.class, held.admission) = (class, None),
+            Some(Some(admission)) => (held.class, held.admission) = (class, Some(admission)),
+            // Without a free turn in the smaller class it keeps the larger one.
+            Some(None) => {}
         }
     }
 }
@@ -170,6 +191,16 @@ impl AnswerShare {
     #[must_use]
     pub fn alone(org: OrgId) -> Self {
         Arc::<AnswerRooms>::default().of_request(org).share()
+    }
+
+    /// Another part of the same request, which holds nothing.
+    pub(super) fn part(&self) -> Self {
+        self.room.share()
+    }
+
+    /// The number of bytes that it holds.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
     }
 
     /// Reserves `bytes` as soon as the org may hold them. Fails after some seconds, or at once if they exceed the
@@ -194,7 +225,7 @@ impl AnswerShare {
 
     /// Releases all but `bytes`.
     pub fn keep(&self, bytes: usize) {
-        self.give_back(self.bytes.load(Ordering::Relaxed).saturating_sub(bytes));
+        self.give_back(self.bytes().saturating_sub(bytes));
     }
 }
 
@@ -248,15 +279,15 @@ mod tests {
         one.take(MEDIUM_BYTES).await.unwrap();
         other.take(MEDIUM_BYTES).await.unwrap();
         assert_eq!(room.lock().class, Class::Large);
-        let most = other.take(MAX_BYTES - 2 * MEDIUM_BYTES).await;
-        assert!(most.is_ok());
-        assert_eq!(one.take(1).await.unwrap_err().kind(), ErrorKind::TooLarge);
-        // Another request of the org waits for the only turn of this class.
-        let another = rooms.of_request(ORG).share();
-        assert!(another.take(MEDIUM_BYTES + 1).await.is_err());
+        other.take(MAX_BYTES - 2 * MEDIUM_BYTES).await.unwrap();
+        assert_eq!(room.lock().class, Class::Huge);
+        assert_eq!(one.part().take(1).await.unwrap_err().kind(), ErrorKind::TooLarge);
+        // Another request waits for the only turn of this class.
+        let another = rooms.of_request(OrgId(2)).share();
+        assert!(another.take(LARGE_BYTES + 1).await.is_err());
         drop(other);
         assert_eq!(room.lock().class, Class::Medium);
-        another.take(MEDIUM_BYTES + 1).await.unwrap();
+        another.take(LARGE_BYTES + 1).await.unwrap();
         one.keep(SMALL_BYTES);
         assert_eq!(room.lock().class, Class::Small);
         assert_eq!(room.lock().bytes, SMALL_BYTES);

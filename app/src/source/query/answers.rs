@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use kymograph_domain::OrgId;
 use kymograph_domain::source::expression::Plan;
 use kymograph_domain::source::frame::Frame;
 
 use super::flight::Answered;
 use crate::Workers;
-use crate::kernel::error::{Error, ErrorKind, Result};
+use crate::kernel::error::{ErrorKind, Result};
 use crate::kernel::work::INLINE_BYTES;
 use crate::source::backend::{QueryResult, QueryResults};
 use crate::source::room::AnswerShare;
@@ -27,11 +28,17 @@ pub struct QueryAnswers {
 /// Serialized answers.
 pub struct WrittenAnswers {
     /// The text.
-    pub text: Vec<u8>,
+    pub text: Bytes,
     /// Whether a query failed.
     pub has_failed: bool,
     /// The memory of the text, held as long as the text.
-    pub share: AnswerShare,
+    pub held: HeldAnswers,
+}
+
+/// The memory of a text, which can be shared with other requests.
+pub struct HeldAnswers {
+    _shared: Option<Arc<Answered>>,
+    _own: Option<AnswerShare>,
 }
 
 impl QueryAnswers {
@@ -74,20 +81,55 @@ impl QueryAnswers {
         shown.chain(&self.made).map(|(name, result)| (name.as_str(), result)).collect()
     }
 
-    /// Writes the answers into `expected` bytes, or into more if that is not enough.
+    /// Serializes the answers, with `expected` bytes if that turns out to be enough. Requests that share the answers of one call
+    /// and have no other queries share the text as well.
     pub(super) async fn write(
         self,
         workers: &Workers,
         org: OrgId,
         expected: usize,
-        write: impl Fn(&Self, usize) -> Result<Vec<u8>> + Send + Sync + 'static,
+        write: impl Write,
     ) -> Result<WrittenAnswers> {
         let has_failed = self.results().values().any(|result| result.is_err());
-        let (answers, write, mut room) = (Arc::new(self), Arc::new(write), 0);
+        let (answers, write) = (Arc::new(self), Arc::new(write));
+        if let Some(shared) = answers.only_call() {
+            let text = shared.text.get_or_try_init(async || {
+                Self::written(answers.clone(), &shared.share, workers, org, expected, write).await
+            });
+            let text = text.await?.clone();
+            return Ok(WrittenAnswers {
+                text,
+                has_failed,
+                held: HeldAnswers { _shared: Some(shared), _own: None },
+            });
+        }
+        let share = answers.share.part();
+        let text = Self::written(answers.clone(), &share, workers, org, expected, write).await?;
+        Ok(WrittenAnswers { text, has_failed, held: HeldAnswers { _shared: None, _own: Some(share) } })
+    }
+
+    /// The call that all of the answer comes from; `None` if there are others, expressions or hidden results.
+    fn only_call(&self) -> Option<Arc<Answered>> {
+        let [only] = self.asked.as_slice() else { return None };
+        let is_whole = self.plan.is_empty() && !only.results.keys().any(|name| self.plan.is_hidden(name));
+        is_whole.then(|| only.clone())
+    }
+
+    async fn written(
+        answers: Arc<Self>,
+        share: &AnswerShare,
+        workers: &Workers,
+        org: OrgId,
+        expected: usize,
+        write: Arc<impl Write>,
+    ) -> Result<Bytes> {
+        let mut room = 0;
         let text = loop {
             let wanted = if room == 0 { expected } else { room };
-            // Without more memory the answer is too large.
-            answers.share.take(wanted).await?;
+            if let Err(error) = share.take(wanted).await {
+                share.give_back(room);
+                return Err(error);
+            }
             room += wanted;
             let (answers, write) = (answers.clone(), write.clone());
             match workers.run(org, room, move || write(&answers, room)).await? {
@@ -95,10 +137,12 @@ impl QueryAnswers {
                 written => break written?,
             }
         };
-        let answers = Arc::into_inner(answers).ok_or_else(|| Error::internal("the answers are in use"))?;
-        let Self { asked, made, share, .. } = answers;
-        drop((asked, made));
-        share.keep(text.capacity());
-        Ok(WrittenAnswers { text, has_failed, share })
+        share.give_back(room.saturating_sub(text.capacity()));
+        Ok(text.into())
     }
 }
+
+/// Serializes answers within a number of bytes.
+pub(super) trait Write: Fn(&QueryAnswers, usize) -> Result<Vec<u8>> + Send + Sync + 'static {}
+
+impl<W: Fn(&QueryAnswers, usize) -> Result<Vec<u8>> + Send + Sync + 'static> Write for W {}

@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
 use sha2::{Digest, Sha256};
+use tokio::sync::OnceCell;
 
 use crate::source::backend::{Query, QueryResults, SourceContext};
 use crate::source::room::AnswerShare;
@@ -16,8 +18,16 @@ pub(super) type FlightKey = [u8; 32];
 /// The results of a call, which several requests can share.
 pub(super) struct Answered {
     pub(super) results: QueryResults,
-    /// The memory of the results.
-    pub(super) _share: Arc<AnswerShare>,
+    /// The memory of the results, and of their text.
+    pub(super) share: Arc<AnswerShare>,
+    /// The response to a request without other queries, once it was written.
+    pub(super) text: OnceCell<Bytes>,
+}
+
+impl Answered {
+    pub(super) fn new(results: QueryResults, share: Arc<AnswerShare>) -> Self {
+        Self { results, share, text: OnceCell::new() }
+    }
 }
 
 type Answers = Arc<Answered>;
@@ -98,7 +108,7 @@ mod tests {
 
     fn answered() -> Answered {
         let results = BTreeMap::from([("A".to_owned(), Ok(Vec::new()))]);
-        Answered { results, _share: Arc::new(AnswerShare::alone(OrgId(1))) }
+        Answered::new(results, Arc::new(AnswerShare::alone(OrgId(1))))
     }
 
     fn call(calls: &Arc<AtomicUsize>) -> impl Future<Output = Answered> + Send + 'static {
