@@ -1,4 +1,4 @@
-//! Orgs, and who works in them: users, sessions, members, teams, service accounts and invites.
+//! Orgs, users, sessions, members, teams, service accounts and invites.
 
 pub mod access;
 pub mod housekeeping;
@@ -23,9 +23,9 @@ use std::sync::Arc;
 
 /// The use cases of the area.
 pub struct AccountServices {
-    /// Records who was denied what.
+    /// Records log-ins and refused requests.
     pub access: access::AccessLog,
-    /// Who is asking.
+    /// Authentication of callers.
     pub identity: Arc<identity::Identity>,
     /// Invites.
     pub invites: Arc<invite::Invites>,

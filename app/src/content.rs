@@ -1,4 +1,4 @@
-//! Folders, dashboards, and what people make of them: annotations, stars, preferences and searches.
+//! Folders, dashboards, annotations, stars, playlists, preferences and searches.
 
 pub mod annotation;
 pub mod dashboard;

@@ -1,7 +1,7 @@
 //! The use cases of Kymograph: command and query handlers by noun, the ports they need from the outside,
 //! authorization, and the public error vocabulary.
 //!
-//! A use case takes a [`Scope`] first: whoever has none can neither read nor write what a tenant owns.
+//! A use case takes a [`Scope`] first: without one, no tenant data can be read or written.
 //! Commands go through [`Commands::run`], which gives each one idempotency, retry and one atomic commit.
 
 pub mod account;
@@ -13,8 +13,8 @@ pub(crate) mod registry;
 pub mod rights;
 pub mod source;
 
-/// The target of spans that are for a collector of traces. They are at the level `trace`, so that they cost nothing
-/// where none is set.
+/// The target of spans for a trace collector. They have the level `trace`, so that they cost nothing where no collector
+/// is configured.
 pub const TRACE_TARGET: &str = "kymograph_trace";
 
 pub use kernel::command::Commands;

@@ -1,4 +1,4 @@
-//! What was done: the audit log, histories, and undoing.
+//! The audit log, histories and undo.
 
 pub mod audit;
 pub mod history;
@@ -11,8 +11,8 @@ use std::sync::Arc;
 pub struct RecordServices {
     /// The audit log.
     pub audits: Arc<audit::Audits>,
-    /// Histories of anything.
+    /// Histories of objects.
     pub histories: Arc<history::Histories>,
-    /// Undoing what requests did.
+    /// Undo of requests.
     pub undos: Arc<undo::Undos>,
 }

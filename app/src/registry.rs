@@ -4,18 +4,18 @@ use cqrs_es::Aggregate;
 
 use crate::kernel::noun::Noun;
 
-/// Something to do with a noun whose type is only known by name.
+/// An operation on a noun whose type is only known by name.
 pub(crate) trait NounVisitor {
-    /// What comes of it.
+    /// The result of the operation.
     type Output;
 
-    /// Does it.
+    /// Runs the operation.
     fn visit<N: Noun>(self) -> Self::Output;
 }
 
 macro_rules! nouns {
     ($($noun:ty),+ $(,)?) => {
-        /// Does something with the noun of that name; `None` if there is none.
+        /// Runs an operation on the noun with this name; `None` if no noun has it.
         pub(crate) fn visit<V: NounVisitor>(name: &str, visitor: V) -> Option<V::Output> {
             $(if name == <$noun as Aggregate>::TYPE {
                 return Some(visitor.visit::<$noun>());

@@ -1,4 +1,4 @@
-//! Who may do what with folders and dashboards.
+//! Authorization on folders, dashboards and data sources.
 
 pub mod authorization;
 pub(crate) mod permission;

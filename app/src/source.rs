@@ -1,4 +1,4 @@
-//! Data sources, and asking them.
+//! Data sources, and queries to them.
 
 pub mod backend;
 pub mod data_source;
@@ -12,6 +12,6 @@ use std::sync::Arc;
 pub struct SourceServices {
     /// Data sources.
     pub data_sources: Arc<data_source::DataSources>,
-    /// Queries to them.
+    /// Queries to data sources.
     pub queries: Arc<query::Queries>,
 }

@@ -1,8 +1,8 @@
-//! Recording who was refused and who logged in.
+//! Records refusals and log-ins.
 //!
-//! A refusal is recorded after its answer was given, by a task of its own behind a bounded queue, so that it can
-//! neither slow down nor fail a request. The first refusal of a kind is recorded at once; those that follow within a
-//! minute become one entry that counts them, so that nobody can flood the log.
+//! A refusal is recorded after the response, by a separate task behind a bounded queue, so that it can neither slow
+//! down nor fail a request. The first refusal of a kind is recorded at once; later ones within a minute are combined
+//! into one entry that counts them, so that no client can flood the log.
 
 mod fold;
 mod recorder;
@@ -27,7 +27,7 @@ pub use recorder::AccessRecorder;
 
 impl Noun for Access {}
 
-/// How many refusals may wait to be looked at. Beyond that they are only counted.
+/// The maximum number of refusals in the queue. Further ones are only counted.
 const MAX_WAITING: usize = 4096;
 
 /// A request that was denied.
@@ -37,22 +37,22 @@ pub struct DeniedRequest {
     pub method: String,
     /// The path, with parameters in braces.
     pub route: String,
-    /// The object it was about.
+    /// The object that the request was for.
     pub target: AccessTarget,
-    /// What the client was told.
+    /// The message to the client.
     pub reason: String,
 }
 
-/// How many refusals there were since the start.
+/// The numbers of refusals since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Refusals {
-    /// Requests that were understood.
+    /// Denied requests.
     pub denied: u64,
-    /// Log-ins.
+    /// Failed log-ins.
     pub logins: u64,
-    /// Tokens.
+    /// Refused tokens.
     pub tokens: u64,
-    /// Those of them that are missing in the log, because there were too many or writing failed.
+    /// All refusals that are missing in the log, because there were too many or a write failed.
     pub unrecorded: u64,
 }
 
@@ -73,11 +73,11 @@ pub struct AccessLog {
     counts: Arc<Counts>,
 }
 
-/// What the recorder is told.
+/// A message to the recorder.
 enum Message {
-    /// Somebody was refused.
+    /// A request, log-in or token was refused.
     Refused(Box<Attempt>),
-    /// Write down what was only counted so far, and say when it is done.
+    /// Write the refusals that were only counted so far, and notify the sender.
     Flush(oneshot::Sender<()>),
 }
 
@@ -91,7 +91,7 @@ impl AccessLog {
         (Self { commands, queue, counts }, recorder)
     }
 
-    /// How many refusals there were, whether they are recorded already or not.
+    /// The numbers of refusals, including those that are not recorded yet.
     #[must_use]
     pub fn refusals(&self) -> Refusals {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -104,7 +104,7 @@ impl AccessLog {
         }
     }
 
-    /// Records that somebody who is known was denied something in an org. Never waits.
+    /// Records that an authenticated actor was denied a request in an org. Never waits.
     pub fn denied(&self, scope: &Scope, request: DeniedRequest) {
         let DeniedRequest { method, route, target, reason } = request;
         self.report(Attempt {
@@ -117,7 +117,7 @@ impl AccessLog {
         });
     }
 
-    /// Records that a request without credentials was denied something. Never waits.
+    /// Records that a request without credentials was denied. Never waits.
     pub fn denied_to_nobody(&self, context: &RequestContext, request: DeniedRequest) {
         let DeniedRequest { method, route, target, reason } = request;
         self.report(Attempt {
@@ -130,7 +130,7 @@ impl AccessLog {
         });
     }
 
-    /// Records that somebody wanted to act for an org that is not there, or not there for them. Never waits.
+    /// Records that an actor requested an org that does not exist, or that the actor has no access to. Never waits.
     pub(crate) fn org_denied(&self, actor: &Actor, wanted: OrgId, request: &RequestContext) {
         self.report(Attempt {
             org: OrgId::SERVER,
@@ -142,7 +142,7 @@ impl AccessLog {
         });
     }
 
-    /// Records that a log-in failed, of a user if the login is one's; also for the org that it would have led to. Never
+    /// Records a failed log-in, with the user if the login has one; also for the org that it would have led to. Never
     /// waits.
     pub(crate) fn login_failed(
         &self,
@@ -165,7 +165,7 @@ impl AccessLog {
         self.report(attempt);
     }
 
-    /// Records that a token was refused, of a service account of an org if it is one's. Never waits.
+    /// Records a refused token, in the org of its service account if it has one. Never waits.
     pub(crate) fn token_refused(
         &self,
         owner: Option<(OrgId, UserId)>,
@@ -182,7 +182,7 @@ impl AccessLog {
         });
     }
 
-    /// Records that somebody logged in, before the client gets the session; also for the org that it leads to.
+    /// Records a log-in, before the client gets the session; also for the org that it leads to.
     pub(crate) async fn logged_in(
         &self,
         actor: &Arc<Actor>,
@@ -192,7 +192,7 @@ impl AccessLog {
     ) -> Result<()> {
         let request = RequestContext { token_id: Some(session_id), idempotency: None, ..request.clone() };
         let server = Scope::of_member(OrgId::SERVER, OrgRole::None, actor.clone(), Arc::new(request));
-        // One commit each: one over both would keep the server's log, and so all other log-ins, waiting for the org's.
+        // One commit each: a single one would make the server's log, and so all other log-ins, wait for the org's log.
         match org.map(|org| server.in_log_of(org)) {
             Some(scope) => {
                 let recorded =
@@ -221,11 +221,11 @@ impl AccessLog {
             .await
     }
 
-    /// Writes down what was only counted so far. For the end of the server, and of tests.
+    /// Writes the refusals that were only counted so far. For the stop of the server, and for tests.
     pub async fn flush(&self) {
         let (done, is_done) = oneshot::channel();
         if self.queue.send(Message::Flush(done)).await.is_ok() {
-            // A recorder that ended meanwhile has nothing left to write.
+            // A recorder that has ended has nothing left to write.
             let _ = is_done.await;
         }
     }
@@ -251,7 +251,7 @@ fn target(kind: &str, id: Option<UserId>) -> AccessTarget {
     AccessTarget { kind: kind.into(), uid: id.map(|id| id.to_string()).unwrap_or_default() }
 }
 
-/// Who acts before anybody is known.
+/// The actor of a request that is not authenticated.
 fn nobody() -> Actor {
     Actor { user_id: UserId::ANONYMOUS, ..Actor::default() }
 }

@@ -1,4 +1,4 @@
-//! Deleting what has expired.
+//! Deletion of expired data.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,14 +18,15 @@ use crate::kernel::job::{Job, JobError, JobHandler, NewJob, Then};
 use crate::kernel::mail::MailBudget;
 use crate::{Permission, Scope};
 
-/// How often what belongs to no org is looked at, and the open invites of an org.
+/// The interval of the cleanup of data that belongs to no org, and of the open invites of an org.
 const INTERVAL: Duration = Duration::from_secs(60 * 60);
-/// How often the kept answers of an org are looked at. Its next request with a key forgets them, too.
+/// The interval of the cleanup of the stored responses of an org. Its next request with a key deletes expired ones,
+/// too.
 const INTERVAL_OF_ANSWERS: Duration = Duration::from_secs(25 * 60 * 60);
-/// How long it may take at a time.
+/// The timeout of a cleanup.
 const TIME_LIMIT: Duration = Duration::from_secs(10 * 60);
 
-/// Deletes what has expired of what belongs to no org.
+/// Deletes expired data that belongs to no org.
 #[derive(Serialize, Deserialize)]
 pub struct TidyServer {}
 
@@ -36,14 +37,14 @@ impl Job for TidyServer {
 }
 
 impl TidyServer {
-    /// The one such job of all servers on a database.
+    /// The only job of this kind for all servers on a database.
     pub fn job() -> Result<NewJob> {
         NewJob::of_org(OrgId::SERVER, &Self {}, Duration::ZERO)
     }
 }
 
-/// Deletes what has expired of an org. What will expire comes with it in one commit, so an org that has nothing of the
-/// kind has no such job.
+/// Deletes expired data of an org. This job is written in the same commit as the data that will expire, so an org
+/// without such data has no such job.
 #[derive(Serialize, Deserialize)]
 pub struct TidyOrg {
     org: OrgId,
@@ -56,19 +57,19 @@ impl Job for TidyOrg {
 }
 
 impl TidyOrg {
-    /// For an org that has an open invite.
+    /// For an org with an open invite.
     pub fn of_invites(org: OrgId) -> Result<NewJob> {
         NewJob::of_org(org, &Self { org }, INTERVAL)
     }
 
-    /// For an org that keeps an answer, in the turn of an org: its own, or the server's for the answer of somebody who belongs
-    /// to no org, or acts in one that need not be there.
+    /// For an org with a stored response, on the share of an org: its own, or the server's if the caller belongs to no
+    /// org, or acts in one that need not exist.
     pub fn of_answers(org: OrgId, turn: OrgId) -> Result<NewJob> {
         Ok(NewJob { org: turn, ..NewJob::of_org(org, &Self { org }, INTERVAL_OF_ANSWERS)? })
     }
 }
 
-/// Deletes what has expired. Nothing depends on when that happens, since what has expired is refused.
+/// Deletes expired data. Nothing depends on the time of the deletion, since expired data is refused.
 pub struct Housekeeping {
     store: Arc<dyn EventStore>,
     jobs: Arc<dyn JobStore>,
@@ -80,19 +81,19 @@ pub struct Housekeeping {
     clock: Arc<dyn Clock>,
 }
 
-/// What [`Housekeeping`] is made of.
+/// The dependencies of [`Housekeeping`].
 pub struct HousekeepingPorts {
-    /// Forgets kept answers.
+    /// Deletes expired responses.
     pub store: Arc<dyn EventStore>,
-    /// Deletes what died long ago.
+    /// Deletes jobs that died long ago.
     pub jobs: Arc<dyn JobStore>,
     /// Ends invites.
     pub invites: Arc<Invites>,
-    /// Forgets sessions.
+    /// Deletes expired sessions.
     pub sessions: Arc<dyn SessionStore>,
     /// Deletes expired attempts to log in.
     pub attempts: Arc<dyn LoginAttempts>,
-    /// Deletes counted mails.
+    /// Deletes expired counts of mails.
     pub mails: Arc<dyn MailBudget>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
@@ -120,7 +121,7 @@ impl JobHandler<TidyServer> for Housekeeping {
 
 #[async_trait]
 impl JobHandler<TidyOrg> for Housekeeping {
-    /// An org that was deleted is looked at too: a request that was under way then may have kept its answer.
+    /// Cleans up after deleted orgs, too: a request in progress at the deletion may have stored its response.
     async fn run(&self, TidyOrg { org }: &TidyOrg) -> Result<Then, JobError> {
         let scope = Scope::of_server().in_org(*org, Permission::ORG_USERS_ADD)?;
         let keeps_answers = self.store.forget_answers(&scope).await?;

@@ -1,4 +1,4 @@
-//! Who is asking: from credentials to a [`Scope`].
+//! Authentication: from credentials to a [`Scope`].
 
 mod cache;
 mod jwt;
@@ -33,29 +33,29 @@ use turn::Turns;
 
 pub use token::{IdentifiedAccount, TokenHashes, TokenOwner, TokenReader};
 
-/// After how many seconds it is noted again that a user or session was seen.
+/// The interval, in seconds, between updates of the last activity of a user or session.
 const SEEN_INTERVAL_SECONDS: i64 = 5 * 60;
 
-/// What is known of a user at each request.
+/// The properties of a user that each request needs.
 #[derive(Clone, Debug)]
 pub struct Identified {
     /// The user.
     pub actor: Arc<Actor>,
     /// The login and the e-mail address, folded.
     pub names: [Arc<str>; 2],
-    /// Whether the user is kept from logging in.
+    /// Whether the user is disabled.
     pub is_disabled: bool,
     /// The hash of the user's password.
     pub password_hash: Arc<str>,
-    /// The same, sealed as it is kept: another one whenever the password is set.
+    /// The same hash as it is stored, sealed: it differs each time the password is set.
     pub password_seal: Arc<[u8]>,
-    /// The org the user works in.
+    /// The user's current org.
     pub org_id: OrgId,
     /// The orgs the user is a member of, by id.
     pub memberships: Vec<IdentifiedMembership>,
 }
 
-/// What is known of a user's membership at each request.
+/// The properties of a user's membership that each request needs.
 #[derive(Clone, Copy, Debug)]
 pub struct IdentifiedMembership {
     /// The org.
@@ -66,18 +66,18 @@ pub struct IdentifiedMembership {
     pub since: Timestamp,
 }
 
-/// Reads what is needed to identify a user.
+/// Reads the properties of users that requests need.
 #[async_trait]
 pub trait IdentityReader: Send + Sync {
-    /// The user of that folded login or e-mail address.
+    /// The user with this folded login or e-mail address.
     async fn find_user_id(&self, login: &str) -> Result<Option<UserId>>;
-    /// What is known of a user.
+    /// The properties of a user.
     async fn identify(&self, user: UserId) -> Result<Option<Identified>>;
-    /// Notes that a user was seen.
+    /// Records the activity of a user.
     async fn touch_user(&self, user: UserId, now: Timestamp) -> Result<()>;
 }
 
-/// What a request brings to prove who it is.
+/// The credentials of a request.
 #[derive(Clone, Debug)]
 pub enum Credentials {
     /// A login, or e-mail address, and a password.
@@ -95,18 +95,18 @@ pub enum Credentials {
     Jwt(String),
 }
 
-/// A request whose sender is known.
+/// An authenticated request.
 pub struct Authenticated {
-    /// What it may do.
+    /// The scope of the caller.
     pub scope: Scope,
     /// The session's new token, if it was replaced.
     pub new_token: Option<String>,
 }
 
-/// How guessing passwords is made hopeless.
+/// The protection against password guessing.
 #[derive(Clone, Copy, Debug)]
 pub struct LockOut {
-    /// After how many failures within [`crate::account::login_attempt::WINDOW_SECONDS`]; `None` never locks.
+    /// The number of failures within [`crate::account::login_attempt::WINDOW_SECONDS`] that locks; `None` never locks.
     pub max_failures: Option<i64>,
 }
 
@@ -127,13 +127,13 @@ pub struct Identity {
     turns: Turns,
 }
 
-/// What [`Identity`] is made of.
+/// The dependencies of [`Identity`].
 pub struct IdentityPorts {
     /// Reads users.
     pub reader: Arc<dyn IdentityReader>,
     /// Reads service accounts.
     pub tokens: Arc<dyn TokenReader>,
-    /// Keeps sessions.
+    /// Stores sessions.
     pub sessions: Arc<dyn SessionStore>,
     /// Counts failed log-ins.
     pub attempts: Arc<dyn LoginAttempts>,
@@ -145,9 +145,9 @@ pub struct IdentityPorts {
     pub jwt: Option<JwtLogIn>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
-    /// Remembers who was identified.
+    /// Caches identified users and service accounts.
     pub cache: Arc<IdentityCache>,
-    /// Records who was refused and who logged in.
+    /// Records refusals and log-ins.
     pub access: AccessLog,
 }
 
@@ -174,7 +174,7 @@ impl Identity {
         }
     }
 
-    /// Finds out who sent a request, and for which org: the one it names, else the one the user works in.
+    /// Authenticates a request, and chooses its org: the one it names, otherwise the user's current one.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn authenticate(
         &self,
@@ -209,8 +209,8 @@ impl Identity {
         Ok(Authenticated { scope, new_token })
     }
 
-    /// Checks again that a request may do what its scope says, after it was waited for the client: credentials may have
-    /// been revoked and rights been taken away meanwhile.
+    /// Checks again that a request still has the rights of its scope, after a wait for the client: credentials or
+    /// rights may have been revoked in the meantime.
     pub async fn reauthenticate(&self, credentials: &Credentials, scope: &Scope) -> Result<()> {
         let wanted_org = Some(scope.home()).filter(|home| *home != NO_ORG);
         let request = scope.request().clone();
@@ -224,7 +224,7 @@ impl Identity {
         if now.has_rights_of(scope) { Ok(()) } else { Err(Error::broken(Invariant::ACTOR_KEEPS_RIGHTS)) }
     }
 
-    /// The scope of a user, in the org that the request names or else in the one the user works in.
+    /// The scope of a user, in the org that the request names, otherwise in the user's current one.
     fn scope_of(
         &self,
         identified: Option<Arc<Identified>>,
@@ -258,7 +258,7 @@ impl Identity {
         let known = self.find_session(&hash).await?;
         let session = &known.session;
         let mut new_token = None;
-        // Only the current token is replaced: the one before belongs to a client that already has a newer one.
+        // Only the current token is replaced: a client with the previous one already has a newer one.
         if session.token == hash && session.rotated.plus_seconds(self.lifetimes.rotation_seconds) <= now {
             new_token = Box::pin(self.rotate(session, request, now)).await.unwrap_or_else(|error| {
                 static LIMIT: LogLimit = LogLimit::new();
@@ -269,7 +269,7 @@ impl Identity {
                 None
             });
         } else if session.seen.plus_seconds(SEEN_INTERVAL_SECONDS) <= now {
-            // A session counts, too, while the database takes no writes.
+            // A session stays valid while the database accepts no writes.
             match self.sessions.touch_session(session.id, session.user_id, now).await {
                 Ok(true) => self.cache.forget_token(&hash),
                 Ok(false) => {
@@ -318,7 +318,7 @@ impl Identity {
         Ok(replaced.then_some(new.token))
     }
 
-    /// Replaces the token of a session at the client's wish.
+    /// Replaces the token of a session at the client's request.
     pub async fn rotate_session(&self, token: &str, request: &RequestContext) -> Result<Option<String>> {
         let hash = hash_token(token);
         let session = self.sessions.find_session(&hash).await?;
@@ -334,7 +334,7 @@ impl Identity {
         if self.cache.users_seen.is_recent(&user, now) {
             return;
         }
-        // A request does not fail because it could not be noted that it came.
+        // A request does not fail because its activity could not be recorded.
         if let Err(error) = self.reader.touch_user(user, now).await
             && let Some(suppressed) = LIMIT.admit()
         {
@@ -344,12 +344,12 @@ impl Identity {
 }
 
 impl Identified {
-    /// The org that a log-in leads to.
+    /// The org that a log-in leads to; `None` without a membership.
     fn own_org(&self) -> Option<OrgId> {
         self.choose_org(None).ok().and_then(|(org, membership)| membership.map(|_| org))
     }
 
-    /// The org to act for, and the membership there. Server admins may name any org, of which they need not be members.
+    /// The org to act for, and the membership there. Server admins may name any org, even without a membership.
     fn choose_org(&self, wanted: Option<OrgId>) -> Result<(OrgId, Option<IdentifiedMembership>)> {
         let find = |org: OrgId| self.memberships.iter().find(|membership| membership.org == org).copied();
         if let Some(wanted) = wanted {
@@ -359,11 +359,11 @@ impl Identified {
                 None => Err(Error::unauthenticated("Unauthorized")),
             };
         }
-        // Who was removed from the org they worked in works in another one of theirs, or in none.
+        // A user removed from their current org continues in another one of theirs, or in none.
         let membership = find(self.org_id).or_else(|| self.memberships.first().copied());
         Ok((membership.map_or(NO_ORG, |membership| membership.org), membership))
     }
 }
 
-/// The org of a user who is a member of none. No org has this id, so nothing can be read with it.
+/// The org of a user without memberships. No org has this id, so nothing can be read with it.
 const NO_ORG: OrgId = OrgId(-1);

@@ -1,4 +1,4 @@
-//! Invites: letting people into an org who have no account yet.
+//! Invites: adding people without an account to an org.
 
 mod code;
 
@@ -34,57 +34,57 @@ pub struct InviteView {
     pub org_id: OrgId,
     /// The id.
     pub id: InviteId,
-    /// Who is invited.
+    /// The invited guest.
     pub guest: Guest,
     /// The code by which it is accepted.
     pub code: String,
-    /// Who invited. The texts are empty if that user was deleted.
+    /// The inviter. The texts are empty if that user was deleted.
     pub invited_by: Profile,
     /// When it was created.
     pub created: Timestamp,
-    /// Until when it can be accepted.
+    /// The expiry.
     pub expires_at: Timestamp,
 }
 
 /// Reads open invites.
 #[async_trait]
 pub trait InviteReader: Send + Sync {
-    /// The invites of the scope's org whose makers may still invite, the newest first.
+    /// The invites of the scope's org whose inviters may still invite, the newest first.
     async fn list_invites(&self, scope: &Scope) -> Result<Vec<InviteView>>;
-    /// The invites of the scope's org that a user made.
+    /// The invites of the scope's org by a user.
     async fn list_invites_of(&self, scope: &Scope, maker: UserId) -> Result<Vec<InviteId>>;
     /// Whether the scope's org has open invites.
     async fn has_invites(&self, scope: &Scope) -> Result<bool>;
-    /// Some of the scope's org's invites whose time is over, or whose makers may not invite any more.
+    /// Some of the scope's org's invites that have expired, or whose inviters may no longer invite.
     async fn list_ended_invites(&self, scope: &Scope, now: Timestamp) -> Result<Vec<InviteId>>;
-    /// The invite of that id, if its maker may still invite.
+    /// The invite with this id, if its inviter may still invite.
     async fn find_invite(&self, scope: &Scope, id: InviteId) -> Result<Option<InviteView>>;
 }
 
-/// What became of an invitation.
+/// The result of an invitation.
 #[derive(Clone, Debug)]
 pub enum Invited {
-    /// There is an invite now.
+    /// An invite was created.
     Invite,
-    /// The guest had an account, and is a member now.
+    /// The guest had an account, and was made a member.
     Member {
         /// The user.
         user_id: UserId,
-        /// What to call the user.
+        /// The display name of the user.
         name: String,
         /// The name of the org.
         org_name: String,
     },
 }
 
-/// How a guest accepts an invite.
+/// The acceptance of an invite by a guest.
 #[derive(Clone, Debug)]
 pub struct Acceptance {
     /// The code.
     pub code: String,
-    /// The login; an empty one stands for the e-mail address.
+    /// The login; empty for the e-mail address.
     pub login: String,
-    /// The e-mail address, which must be the invited one; an empty one stands for it.
+    /// The e-mail address: the invited one, or empty for it.
     pub email: String,
     /// The name.
     pub name: String,
@@ -107,7 +107,7 @@ impl Noun for Invite {
         scope.require(Permission::ORG_USERS_ADD)
     }
 
-    /// An invite does not come back: what undoing does is to end it.
+    /// An invite is never restored: an undo can only end it.
     async fn follow_return(&self, unit: &mut Unit<'_>, scope: &Scope, _: &Endings) -> Result<()> {
         unit.write_secret(code_secret(scope.org(), self.id, None)).await?;
         Ok(())
@@ -126,7 +126,7 @@ pub struct Invites {
     clock: Arc<dyn Clock>,
 }
 
-/// What [`Invites`] is made of.
+/// The dependencies of [`Invites`].
 pub struct InvitePorts {
     /// Reads invites.
     pub reader: Arc<dyn InviteReader>,
@@ -138,7 +138,7 @@ pub struct InvitePorts {
     pub users: Arc<Users>,
     /// Makes users members.
     pub memberships: Arc<Memberships>,
-    /// Numbers invites.
+    /// Allocates ids of invites.
     pub ids: Arc<dyn IdAllocator>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
@@ -152,7 +152,7 @@ impl Invites {
         Self { commands, reader, orgs, user_reader, users, memberships, ids, clock }
     }
 
-    /// Invites somebody: who has an account becomes a member at once.
+    /// Invites a guest. A guest with an account becomes a member at once.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn invite(&self, scope: &Scope, guest: &Guest) -> Result<Invited> {
         scope.require(Permission::ORG_USERS_ADD)?;
@@ -173,7 +173,7 @@ impl Invites {
         let (org, invited_by) = (scope.org(), scope.actor().user_id);
         self.commands
             .run(scope, |mut unit| async move {
-                // A server admin can name an org that is not there.
+                // A server admin can name an org that does not exist.
                 if !unit.load::<Org>(&org).await?.exists {
                     return Err(OrgError::NotFound.into());
                 }
@@ -198,7 +198,7 @@ impl Invites {
         Ok(invites.into_iter().filter(|invite| invite.expires_at > now).collect())
     }
 
-    /// Makes the code of an invite worthless.
+    /// Revokes an invite by its code.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn revoke_invite(&self, scope: &Scope, code: &str) -> Result<()> {
         scope.require(Permission::ORG_USERS_ADD)?;
@@ -215,9 +215,9 @@ impl Invites {
             .await
     }
 
-    /// Ends the invites of the scope's org that cannot be accepted any more: those that expired, and those of makers who
-    /// were removed or demoted. With their end their codes and the addresses of guests who never came are deleted. Says
-    /// whether there are others.
+    /// Ends the invites of the scope's org that can no longer be accepted: expired ones, and those of inviters who were
+    /// removed or demoted. With them, their codes and the addresses of the guests are deleted. Returns whether there
+    /// are others.
     pub async fn expire_invites(&self, scope: &Scope) -> Result<bool> {
         scope.require(Permission::ORG_USERS_ADD)?;
         for id in self.reader.list_ended_invites(scope, self.clock.now()).await? {
@@ -247,7 +247,7 @@ impl Invites {
             .await
     }
 
-    /// Reads the invite of a code. Whoever has the code may: nobody else can know it.
+    /// Reads the invite of a code. No permission is needed: nobody else can know the code.
     pub async fn get_invite(&self, code: &str, request: RequestContext) -> Result<InviteView> {
         let code = InviteCode::parse(code).ok_or(InviteError::NotFound)?;
         let scope = guest_scope(code.org, Actor::default(), request);
@@ -298,7 +298,7 @@ impl Invites {
     }
 }
 
-/// Ends the invites of a member who may not invite any more, together with what ends that.
+/// Ends the invites of a member who may no longer invite, in the same commit.
 async fn end_invites(
     unit: &mut Unit<'_>,
     reader: &dyn InviteReader,
@@ -341,8 +341,8 @@ impl EndingListener for InviteEndings {
     }
 }
 
-/// The scope of who shows a code: without a role it gives no rights in the org. A code works once, so there is
-/// no need to remember the request, and no user to whom its key would belong.
+/// The scope of a guest with a code: without a role it gives no rights in the org. A code works once, so the response
+/// need not be stored for a repeated request, and there is no user who could own its key.
 fn guest_scope(org: OrgId, actor: Actor, request: RequestContext) -> Scope {
     let request = RequestContext { auth_method: "invite", idempotency: None, ..request };
     Scope::of_member(org, OrgRole::None, Arc::new(actor), Arc::new(request))

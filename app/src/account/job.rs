@@ -1,4 +1,4 @@
-//! The jobs of the server, for who administers it. What jobs are is in [`crate::kernel::job`].
+//! The jobs of the server, for server admins. [`crate::kernel::job`] describes jobs.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::{Error, Page, Permission, Scope};
 /// The state of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobState {
-    /// It is done when it is due.
+    /// It runs when it is due.
     Waiting,
     /// A worker has claimed it.
     Running,
@@ -21,10 +21,10 @@ pub enum JobState {
 }
 
 impl JobState {
-    /// All of them.
+    /// All states.
     pub const ALL: [Self; 3] = [Self::Waiting, Self::Running, Self::Dead];
 
-    /// Its name, as it is stored and as clients know it.
+    /// Its name, as it is stored and sent to clients.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -34,21 +34,21 @@ impl JobState {
         }
     }
 
-    /// The state of a name.
+    /// The state with this name.
     pub fn parse(name: &str) -> Result<Self> {
         let found = Self::ALL.into_iter().find(|state| state.as_str() == name);
         found.ok_or_else(|| Error::invalid("state must be waiting, running or dead"))
     }
 }
 
-/// A job as it is read. Its payload is nobody's business but its handler's.
+/// A job as it is read. Its payload is only for its handler.
 #[derive(Clone, Debug)]
 pub struct JobView {
     /// The id.
     pub id: String,
     /// The kind.
     pub kind: String,
-    /// The org whose turn it takes, 0 for the server's own.
+    /// The org whose share of the workers it uses; 0 for the server's own.
     pub org: OrgId,
     /// The state.
     pub state: JobState,
@@ -58,18 +58,18 @@ pub struct JobView {
     pub last_error: String,
     /// When it was written.
     pub created: Timestamp,
-    /// When it is, or was, due; of a dead one when it died.
+    /// When it is, or was, due; for a dead one, when it died.
     pub due: Timestamp,
 }
 
-/// The jobs that there are.
+/// The stored jobs.
 #[async_trait]
 pub trait JobStore: Send + Sync {
     /// The jobs in a state, the newest first.
     async fn list_jobs(&self, state: JobState, page: Page) -> Result<Vec<JobView>>;
-    /// Makes a dead job due, as if it had never been tried; returns whether there is such a job.
+    /// Makes a dead job due, with no attempts. Returns false if there is no such job.
     async fn retry_job(&self, id: &str) -> Result<bool>;
-    /// Deletes those that died too long ago.
+    /// Deletes jobs that died too long ago.
     async fn delete_dead(&self) -> Result<()>;
 }
 
@@ -93,7 +93,7 @@ impl Jobs {
         self.store.list_jobs(state, page).await
     }
 
-    /// Has a dead job tried again.
+    /// Retries a dead job.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn retry_job(&self, scope: &Scope, id: &str) -> Result<()> {
         scope.require_on_server(Permission::JOBS_WRITE)?;

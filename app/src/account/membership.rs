@@ -1,4 +1,4 @@
-//! Memberships: who belongs to an org, in which role.
+//! Memberships: the members of an org and their roles.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ pub struct MemberView {
     pub name: String,
     /// The role in the org.
     pub role: OrgRole,
-    /// Whether the user is kept from logging in.
+    /// Whether the user is disabled.
     pub is_disabled: bool,
     /// When the user became a member.
     pub created: Timestamp,
@@ -65,16 +65,16 @@ pub struct UserOrgView {
 pub trait MembershipReader: Send + Sync {
     /// The members of the scope's org whose login, e-mail address or name contains a text, by login.
     async fn list_members(&self, scope: &Scope, query: &str, page: Page) -> Result<Vec<MemberView>>;
-    /// How many members that query finds in all.
+    /// The total number of members that the query matches.
     async fn count_members(&self, scope: &Scope, query: &str) -> Result<i64>;
     /// The members of the scope's org who have one of these logins or e-mail addresses, all of them folded. An address
-    /// that a user only claims is nobody's.
+    /// that a user has only claimed matches no user.
     async fn find_members_by_name(&self, scope: &Scope, names: &[String]) -> Result<HashMap<String, UserId>>;
     /// The orgs that a user is a member of, by name.
     async fn list_orgs_of_user(&self, user_id: UserId) -> Result<Vec<UserOrgView>>;
 }
 
-/// What a membership was made of.
+/// The result of adding a member.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct AddedMember {
     /// The user who is a member now.
@@ -108,7 +108,7 @@ impl Noun for Membership {
         Ok((!user_of(unit, key).await?.exists).then_some("the user was deleted"))
     }
 
-    /// Who is back in a role that may not invite has no invites open.
+    /// A user restored to a role that may not invite has no open invites.
     async fn follow_return(&self, unit: &mut Unit<'_>, scope: &Scope, endings: &Endings) -> Result<()> {
         if !self.exists || Permission::ORG_USERS_ADD.is_of(self.role) {
             return Ok(());
@@ -170,7 +170,7 @@ impl Memberships {
         self.add(scope, user, None, role).await.map(drop)
     }
 
-    /// Makes a user a member, who still has to have the name if it was found by one.
+    /// Makes a user a member. A user that was found by a name must still have it.
     async fn add(
         &self,
         scope: &Scope,
@@ -180,7 +180,7 @@ impl Memberships {
     ) -> Result<AddedMember> {
         self.commands
             .run(scope, |mut unit| async move {
-                // The user may have changed or been deleted since it was found, and the log knows first.
+                // The user may have changed or been deleted since it was found, and the log is ahead of the projection.
                 let user = unit.load_from_server::<User>(&user_id).await?;
                 match login {
                     Some(login) => user.check_named(scope.org(), login)?,
@@ -195,7 +195,7 @@ impl Memberships {
             .await
     }
 
-    /// Gives a member another role.
+    /// Changes the role of a member.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn change_role(&self, scope: &Scope, org: OrgId, user: UserId, role: OrgRole) -> Result<()> {
         let scope = &scope.in_org(org, Permission::ORG_USERS_WRITE)?;
@@ -213,8 +213,8 @@ impl Memberships {
             .await
     }
 
-    /// Ends a membership. Removing a user who is no member succeeds for a server admin; an admin of the org
-    /// is told nothing of users elsewhere.
+    /// Ends a membership. Removing a non-member succeeds for a server admin; an admin of the org learns nothing about
+    /// users of other orgs.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn remove_member(&self, scope: &Scope, org: OrgId, user: UserId) -> Result<()> {
         let knows_users = scope.require_on_server(Permission::ORG_USERS_REMOVE).is_ok();
@@ -249,7 +249,7 @@ impl Memberships {
         self.reader.list_members(&scope, query, page).await
     }
 
-    /// Lists the members of an org with their number in all.
+    /// Lists the members of an org, with their total number.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn search_members(
         &self,
@@ -286,7 +286,7 @@ impl Memberships {
     }
 }
 
-/// Members, service accounts and teams, to whom something can be granted.
+/// Members, service accounts and teams, the possible grantees of an org.
 pub struct OrgGrantees;
 
 #[async_trait]

@@ -27,14 +27,14 @@ pub struct OrgView {
     pub address: Address,
 }
 
-/// Reads orgs, which belong to the server: a list of names, not what the orgs own.
+/// Reads orgs, which belong to the server: a list of names, without tenant data.
 #[async_trait]
 pub trait OrgReader: Send + Sync {
     /// The org of that id.
     async fn find_org(&self, id: OrgId) -> Result<Option<OrgView>>;
     /// The org of that name.
     async fn find_org_by_name(&self, name: &str) -> Result<Option<OrgView>>;
-    /// Orgs whose name is a text, if one is given, and contains another, by name.
+    /// Orgs with this name, if one is given, and with a name that contains another text, by name.
     async fn search_orgs(&self, name: &str, query: &str, page: Page) -> Result<Vec<OrgView>>;
 }
 
@@ -93,21 +93,21 @@ impl Orgs {
             .await
     }
 
-    /// Gives an org another name.
+    /// Renames an org.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn rename_org(&self, scope: &Scope, org: OrgId, name: &str) -> Result<()> {
         let scope = scope.in_org(org, Permission::ORGS_WRITE)?;
         self.tell(&scope, OrgCommand::Rename(name.to_owned())).await
     }
 
-    /// Gives an org another address.
+    /// Changes the address of an org.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn change_address(&self, scope: &Scope, org: OrgId, address: &Address) -> Result<()> {
         let scope = scope.in_org(org, Permission::ORGS_WRITE)?;
         self.tell(&scope, OrgCommand::ChangeAddress(address.clone())).await
     }
 
-    /// Deletes an org with all it owns. Its log stays, so that what was done in it can still be proved.
+    /// Deletes an org with all its data. Its log is kept as evidence of the actions in it.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn delete_org(&self, scope: &Scope, org: OrgId) -> Result<()> {
         scope.require_on_server(Permission::ORGS_DELETE)?;

@@ -1,4 +1,4 @@
-//! The permissions on orgs and who works in them, a row each.
+//! The permissions on orgs and their members, a row each.
 
 use kymograph_domain::OrgRole;
 
@@ -13,13 +13,13 @@ permissions! {
     ORGS_CREATE = { action: "orgs:create", is_server: true };
     /// Delete orgs.
     ORGS_DELETE = { action: "orgs:delete", is_server: true };
-    /// Read what the org prefers.
+    /// Read the preferences of the org.
     ORGS_PREFERENCES_READ = { action: "orgs.preferences:read", role: Some(OrgRole::Viewer) };
-    /// Change what the org prefers.
+    /// Change the preferences of the org.
     ORGS_PREFERENCES_WRITE = { action: "orgs.preferences:write", role: Some(OrgRole::Admin) };
-    /// Read how much an org has and may have.
+    /// Read the quotas and the usage of an org.
     ORGS_QUOTAS_READ = { action: "orgs.quotas:read", role: Some(OrgRole::Viewer), is_server: true };
-    /// Change how much an org may have.
+    /// Change the quotas of an org.
     ORGS_QUOTAS_WRITE = { action: "orgs.quotas:write", is_server: true };
     /// Read the members of an org.
     ORG_USERS_READ = { action: "org.users:read", role: Some(OrgRole::Admin), is_server: true, scopes: &["users:*"] };
@@ -37,9 +37,9 @@ permissions! {
     TEAMS_WRITE = { action: "teams:write", role: Some(OrgRole::Admin), scopes: &["teams:*"] };
     /// Delete teams.
     TEAMS_DELETE = { action: "teams:delete", role: Some(OrgRole::Admin), scopes: &["teams:*"] };
-    /// Read who is a member of a team.
+    /// Read the members of a team.
     TEAMS_PERMISSIONS_READ = { action: "teams.permissions:read", role: Some(OrgRole::Admin), scopes: &["teams:*"] };
-    /// Change who is a member of a team.
+    /// Change the members of a team.
     TEAMS_PERMISSIONS_WRITE = { action: "teams.permissions:write", role: Some(OrgRole::Admin), scopes: &["teams:*"] };
     /// Read the service accounts of an org.
     SERVICE_ACCOUNTS_READ = { action: "serviceaccounts:read", role: Some(OrgRole::Admin), scopes: &["serviceaccounts:*"] };
@@ -61,9 +61,9 @@ permissions! {
     USERS_CREATE = { action: "users:create", is_server: true };
     /// Delete users.
     USERS_DELETE = { action: "users:delete", is_server: true, scopes: &["global.users:*"] };
-    /// Let users log in again.
+    /// Enable users.
     USERS_ENABLE = { action: "users:enable", is_server: true, scopes: &["global.users:*"] };
-    /// Keep users from logging in.
+    /// Disable users.
     USERS_DISABLE = { action: "users:disable", is_server: true, scopes: &["global.users:*"] };
     /// Set any user's password.
     USERS_PASSWORD_WRITE = { action: "users.password:write", is_server: true, scopes: &["global.users:*"] };
@@ -75,16 +75,16 @@ permissions! {
     USERS_AUTH_TOKEN_WRITE = { action: "users.authtoken:write", is_server: true, scopes: &["global.users:*"] };
     /// Log any user out.
     USERS_LOGOUT = { action: "users:logout", is_server: true, scopes: &["global.users:*"] };
-    /// Read how much a user has and may have.
+    /// Read the quotas and the usage of a user.
     USERS_QUOTAS_READ = { action: "users.quotas:read", is_server: true };
-    /// Change how much a user may have.
+    /// Change the quotas of a user.
     USERS_QUOTAS_WRITE = { action: "users.quotas:write", is_server: true };
-    /// Read the settings the server runs with.
+    /// Read the settings of the server.
     SETTINGS_READ = { action: "settings:read", is_server: true };
     /// Read the jobs of the whole server.
     JOBS_READ = { action: "jobs:read", is_server: true };
-    /// Have dead jobs tried again.
+    /// Retry dead jobs.
     JOBS_WRITE = { action: "jobs:write", is_server: true };
-    /// Read how much there is on the whole server.
+    /// Read the statistics of the whole server.
     SERVER_STATS_READ = { action: "server:stats:read", is_server: true };
 }

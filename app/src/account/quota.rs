@@ -1,4 +1,4 @@
-//! Quotas: how much orgs and users have, and how much they may have.
+//! Quotas: the usage and the limits of orgs and users.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::kernel::error::{Error, ErrorKind, Result};
 use crate::kernel::noun::Noun;
 use crate::{Commands, Permission, Scope};
 
-/// What the settings of the server allow where nothing else is said. A negative number stands for no limit.
+/// The default limits in the settings of the server. A negative number stands for no limit.
 #[derive(Clone, Debug)]
 pub struct QuotaLimits {
     /// Members of an org.
@@ -66,29 +66,29 @@ impl QuotaLimits {
     }
 }
 
-/// How much somebody has, and may have, as it is read.
+/// The usage and the limit of a target, as they are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QuotaView {
-    /// What.
+    /// The target.
     pub target: QuotaTarget,
-    /// How many there may be; a negative number stands for no limit.
+    /// The limit; a negative number stands for none.
     pub limit: i64,
-    /// How many there are.
+    /// The usage.
     pub used: i64,
 }
 
-/// What is kept of a quota.
+/// A stored quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoredQuota {
-    /// What.
+    /// The target.
     pub target: QuotaTarget,
-    /// The limit that somebody has set.
+    /// The limit, if one was set.
     pub limit: Option<i64>,
-    /// How many there are.
+    /// The usage.
     pub used: i64,
 }
 
-/// How much an org has of what its people see first.
+/// The usage of an org, for its overview.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OrgUsage {
     /// Dashboards, without those in the trash.
@@ -102,9 +102,9 @@ pub struct OrgUsage {
 /// Reads quotas.
 #[async_trait]
 pub trait QuotaReader: Send + Sync {
-    /// What is kept of the quotas of the scope's org, which is nothing if there is no such org.
+    /// The stored quotas of the scope's org; empty if there is no such org.
     async fn list_quotas(&self, scope: &Scope) -> Result<Vec<StoredQuota>>;
-    /// What is kept of the quotas of a user, which is nothing if there is no such user.
+    /// The stored quotas of a user; empty if there is no such user.
     async fn list_quotas_of_user(&self, user: UserId) -> Result<Vec<StoredQuota>>;
 }
 
@@ -137,10 +137,10 @@ impl Quotas {
         Ok(views(limits, &stored))
     }
 
-    /// Reads how much the actor's org has, which is counted whether there are quotas or not.
+    /// Reads the usage of the actor's org, which is counted even if quotas are disabled.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_usage(&self, scope: &Scope) -> Result<OrgUsage> {
-        // Who may not list the members may not count them either.
+        // An actor who may not list the members may not count them either.
         scope.require(Permission::ORG_USERS_READ)?;
         let stored = self.reader.list_quotas(scope).await?;
         if stored.is_empty() {
@@ -177,7 +177,7 @@ impl Quotas {
         Ok(views(limits, &stored))
     }
 
-    /// Limits how much an org may have. What it has already it keeps.
+    /// Sets a limit of an org. Existing objects beyond it are kept.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn set_org_quota(&self, scope: &Scope, org: OrgId, target: &str, limit: i64) -> Result<()> {
         let scope = &scope.in_org(org, Permission::ORGS_QUOTAS_WRITE)?;
@@ -197,7 +197,7 @@ impl Quotas {
             .await
     }
 
-    /// Limits how much a user may have. What it has already it keeps.
+    /// Sets a limit of a user. Existing objects beyond it are kept.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn set_user_quota(&self, scope: &Scope, user: UserId, target: &str, limit: i64) -> Result<()> {
         scope.require_on_server(Permission::USERS_QUOTAS_WRITE)?;

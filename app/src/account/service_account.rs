@@ -1,4 +1,4 @@
-//! Service accounts: creating, changing, deleting and reading them, and the tokens they have.
+//! Service accounts: creating, changing, deleting and reading them, and their tokens.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ pub struct ServiceAccountView {
     pub role: OrgRole,
     /// Whether its tokens are refused.
     pub is_disabled: bool,
-    /// How many tokens it has.
+    /// The number of its tokens.
     pub token_count: i64,
     /// When it was created.
     pub created: Timestamp,
@@ -48,7 +48,7 @@ pub struct ServiceAccountView {
     pub updated: Timestamp,
 }
 
-/// A token as it is read, which is without the token.
+/// A token as it is read, without the secret text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenView {
     /// The id.
@@ -57,20 +57,20 @@ pub struct TokenView {
     pub name: String,
     /// When it was created.
     pub created: Timestamp,
-    /// When it ends, if it does.
+    /// Its expiry, if any.
     pub expires: Option<Timestamp>,
-    /// When it was last used, if ever, to within some minutes.
+    /// When it was last used, if ever, with an accuracy of some minutes.
     pub last_used: Option<Timestamp>,
 }
 
-/// Which service accounts a search finds.
+/// The filter of a search for service accounts.
 #[derive(Clone, Debug, Default)]
 pub struct ServiceAccountFilter {
     /// With this text in their name or login, in any case.
     pub query: String,
     /// Only disabled ones.
     pub is_disabled: bool,
-    /// Only those with a token that ended before.
+    /// Only those with a token that expired before this time.
     pub expired_before: Option<Timestamp>,
 }
 
@@ -81,14 +81,14 @@ pub trait ServiceAccountReader: Send + Sync {
     async fn find_service_account(&self, scope: &Scope, id: UserId) -> Result<Option<ServiceAccountView>>;
     /// The id of the service account of that uid.
     async fn find_service_account_id(&self, scope: &Scope, uid: &Uid) -> Result<Option<UserId>>;
-    /// The service accounts that a filter lets through, by login.
+    /// The service accounts that match a filter, by login.
     async fn search_service_accounts(
         &self,
         scope: &Scope,
         filter: &ServiceAccountFilter,
         page: Page,
     ) -> Result<Vec<ServiceAccountView>>;
-    /// How many service accounts a filter lets through in all.
+    /// The total number of service accounts that match a filter.
     async fn count_service_accounts(&self, scope: &Scope, filter: &ServiceAccountFilter) -> Result<i64>;
     /// The tokens of a service account, by id.
     async fn list_tokens(&self, scope: &Scope, id: UserId) -> Result<Vec<TokenView>>;
@@ -105,7 +105,7 @@ pub struct NewServiceAccount {
     pub is_disabled: bool,
 }
 
-/// A change of a service account; what is `None` stays as it is.
+/// A change of a service account; `None` keeps a value.
 #[derive(Clone, Debug)]
 pub struct ServiceAccountChange {
     /// The new name.
@@ -123,13 +123,13 @@ pub struct CreatedToken {
     pub id: i64,
     /// The name.
     pub name: String,
-    /// The token. It is not kept, so a repeated request finds none.
+    /// The token. It is not stored, so a repeated request gets none.
     #[serde(skip)]
     key: Option<String>,
 }
 
 impl CreatedToken {
-    /// The token, which can be had once.
+    /// The token, which is returned only once.
     pub fn key(self) -> Result<String> {
         let message =
             "the token was created by the first request with this Idempotency-Key and is shown once";
@@ -188,12 +188,12 @@ impl ServiceAccounts {
         let uid = &random_uid()?;
         let name = new.name.trim();
         let slug = slugify(name);
-        // A name without a letter that could stand in a login lends it the uid instead.
+        // Without any character that is valid in a login, the uid replaces the name.
         let login = &format!("sa-{}-{}", scope.org(), if slug == "-" { uid.as_str() } else { &slug });
         let id = self
             .commands
             .run(scope, |mut unit| async move {
-                // Numbered with the users, so that no actor in the log can be mistaken for another.
+                // Numbered with the users, so that the ids of actors in the log are unambiguous.
                 let id = UserId(self.ids.next_id(OrgId::SERVER, IdKind::User).await?);
                 let mut account = unit.load::<ServiceAccount>(&id).await?;
                 account
@@ -211,7 +211,7 @@ impl ServiceAccounts {
             })
             .await?;
         let now = self.clock.now();
-        // It can be deleted, with its org or without, before it is read.
+        // It can be deleted, alone or with its org, before it is read.
         Ok(self.reader.find_service_account(scope, id).await?.unwrap_or_else(|| ServiceAccountView {
             org_id: scope.org(),
             id,
@@ -240,7 +240,7 @@ impl ServiceAccounts {
         self.tell(scope, id, ServiceAccountCommand::Update { name, role, is_disabled }).await
     }
 
-    /// Deletes a service account with its tokens and what was granted to it.
+    /// Deletes a service account with its tokens and its grants.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn delete_service_account(&self, scope: &Scope, id: UserId) -> Result<()> {
         scope.require(Permission::SERVICE_ACCOUNTS_DELETE)?;
@@ -255,7 +255,7 @@ impl ServiceAccounts {
             .await
     }
 
-    /// Gives a service account a new token, which is returned this once.
+    /// Creates a token for a service account, which is returned only once.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn create_token(
         &self,
@@ -283,7 +283,7 @@ impl ServiceAccounts {
             .await
     }
 
-    /// Takes a token from a service account.
+    /// Deletes a token of a service account.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn delete_token(&self, scope: &Scope, id: UserId, token_id: i64) -> Result<()> {
         scope.require(Permission::SERVICE_ACCOUNTS_WRITE)?;
@@ -302,7 +302,7 @@ impl ServiceAccounts {
             .await
     }
 
-    /// The service account that a client names by id or by uid. An id need not be a service account's.
+    /// The service account that a client identifies by id or by uid. An id is not checked.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn resolve_service_account(&self, scope: &Scope, name: &str) -> Result<UserId> {
         if let Ok(id) = name.parse() {
@@ -322,7 +322,7 @@ impl ServiceAccounts {
         account.ok_or_else(|| ServiceAccountError::NotFound.into())
     }
 
-    /// Searches the service accounts of the org; returns a page of them with their number in all.
+    /// Searches the service accounts of the org; returns a page of them with their total number.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn search_service_accounts(
         &self,
@@ -339,7 +339,7 @@ impl ServiceAccounts {
         Ok((accounts, self.reader.count_service_accounts(scope, &filter).await?))
     }
 
-    /// Lists the tokens of a service account, and says when that was. One that is not there has none.
+    /// Lists the tokens of a service account, with the time of the read. A missing account has none.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_tokens(&self, scope: &Scope, id: UserId) -> Result<(Vec<TokenView>, Timestamp)> {
         scope.require(Permission::SERVICE_ACCOUNTS_READ)?;

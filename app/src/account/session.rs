@@ -1,4 +1,4 @@
-//! Sessions: what a log-in leaves behind, so that requests need no password.
+//! Sessions: created by a log-in, so that requests need no password.
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ use crate::kernel::error::{Error, Result};
 use crate::kernel::random::{hex, random_bytes};
 use crate::{Commands, Permission, RequestContext, Scope};
 
-/// How many sessions a user has at most; another log-in ends the one that was used longest ago.
+/// The maximum number of sessions of a user; another log-in ends the least recently used one.
 pub const MAX_SESSIONS: usize = 100;
 
-/// The hash of a session token, which is all that is kept of it.
+/// The hash of a session token; the token itself is not stored.
 pub type TokenHash = [u8; 32];
 
 /// A session.
@@ -23,18 +23,18 @@ pub type TokenHash = [u8; 32];
 pub struct Session {
     /// The id.
     pub id: i64,
-    /// Whose it is.
+    /// The user.
     pub user_id: UserId,
     /// The hash of the current token.
     pub token: TokenHash,
-    /// The hash of the token before, which is accepted until the next rotation, because requests that were
-    /// under way carry it.
+    /// The hash of the previous token, which is accepted until the next rotation, because requests in progress carry
+    /// it.
     pub previous_token: TokenHash,
-    /// When it was made.
+    /// When it was created.
     pub created: Timestamp,
     /// When the token was last replaced.
     pub rotated: Timestamp,
-    /// When it was last used, to within some minutes.
+    /// When it was last used, with an accuracy of some minutes.
     pub seen: Timestamp,
     /// The address it was last rotated from.
     pub client_ip: String,
@@ -42,19 +42,19 @@ pub struct Session {
     pub user_agent: String,
 }
 
-/// How long sessions and their tokens live, in seconds.
+/// The lifetimes of sessions and their tokens, in seconds.
 #[derive(Clone, Copy, Debug)]
 pub struct SessionLifetimes {
-    /// Without being used.
+    /// The maximum time without activity.
     pub inactive_seconds: i64,
-    /// At most.
+    /// The maximum lifetime.
     pub total_seconds: i64,
-    /// Until the token is replaced.
+    /// The time until the token is rotated.
     pub rotation_seconds: i64,
 }
 
 impl SessionLifetimes {
-    /// Whether a session still counts.
+    /// Whether a session is still valid.
     #[must_use]
     pub fn is_alive(&self, session: &Session, now: Timestamp) -> bool {
         session.seen.max(session.rotated).plus_seconds(self.inactive_seconds) > now
@@ -62,15 +62,15 @@ impl SessionLifetimes {
     }
 }
 
-/// Keeps sessions. They are not events: a token that was rotated away is nobody's history.
+/// Stores sessions. They are not events: rotated tokens need no history.
 #[async_trait]
 pub trait SessionStore: Send + Sync {
-    /// Keeps a new session and returns its id, or `None` if its user is not there or disabled, or has another password
-    /// than the one with this seal. The oldest sessions beyond [`MAX_SESSIONS`] end.
+    /// Stores a new session and returns its id; `None` if its user does not exist or is disabled, or if the user's
+    /// password has another seal than this one. The oldest sessions beyond [`MAX_SESSIONS`] end.
     async fn insert_session(&self, session: &Session, password_seal: Option<&[u8]>) -> Result<Option<i64>>;
     /// The session that has this current or previous token.
     async fn find_session(&self, token: &TokenHash) -> Result<Option<Session>>;
-    /// Replaces the token, if it still is the one given, and returns whether it was.
+    /// Replaces the token if it is still the given one. Returns whether it was.
     async fn rotate_token(
         &self,
         session: &Session,
@@ -78,9 +78,9 @@ pub trait SessionStore: Send + Sync {
         request: &RequestContext,
         now: Timestamp,
     ) -> Result<bool>;
-    /// Notes that a session was used, and returns whether there still is one.
+    /// Records the use of a session. Returns false if it no longer exists.
     async fn touch_session(&self, id: i64, user: UserId, now: Timestamp) -> Result<bool>;
-    /// Forgets the sessions that count no more.
+    /// Deletes expired sessions.
     async fn forget_sessions(&self, lifetimes: &SessionLifetimes, now: Timestamp) -> Result<()>;
     /// Whether a user has a session of that id.
     async fn has_session(&self, user: UserId, id: i64) -> Result<bool>;
@@ -88,7 +88,7 @@ pub trait SessionStore: Send + Sync {
     async fn list_sessions(&self, user: UserId) -> Result<Vec<Session>>;
 }
 
-/// A new token: what the client gets, and what is kept.
+/// A new token for the client, and its hash, which is stored.
 #[must_use = "an unsent token is of no use"]
 pub struct NewToken {
     /// The token.
@@ -98,7 +98,7 @@ pub struct NewToken {
 }
 
 impl NewToken {
-    /// Draws a token.
+    /// Generates a token.
     pub fn try_random() -> Result<Self> {
         let token = hex(&random_bytes::<16>()?);
         let hash = hash_token(&token);
@@ -106,13 +106,13 @@ impl NewToken {
     }
 }
 
-/// The hash under which a token is kept.
+/// The hash that is stored of a token.
 #[must_use]
 pub fn hash_token(token: &str) -> TokenHash {
     Sha256::digest(token.as_bytes()).into()
 }
 
-/// The use cases of sessions, but for logging in, which is [`crate::account::identity`]'s.
+/// The use cases of sessions, except for logging in, which is in [`crate::account::identity`].
 pub struct Sessions {
     commands: Commands,
     store: Arc<dyn SessionStore>,
@@ -169,7 +169,7 @@ impl Sessions {
         self.tell(scope, user, UserCommand::LogOut).await
     }
 
-    /// Ends the session that the request came with, if it came with one.
+    /// Ends the session of the request, if it has one.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn log_out(&self, scope: &Scope) -> Result<()> {
         match scope.request().token_id {

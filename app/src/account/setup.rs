@@ -60,9 +60,9 @@ impl Setup {
         }
     }
 
-    /// Makes org 1 and a server admin who is its admin, if nothing was ever written. Both are one commit, so that two servers
-    /// that start on one database make them once. Only the log can say that there never was a user: a read model can be
-    /// damaged, and a known password would then let anybody in.
+    /// Creates org 1 and a server admin who is its admin, if the log is empty. Both are one commit, so that two servers
+    /// that start on one database create them once. Only the log can prove that there never was a user: a read model
+    /// can be damaged, and a known password would then give anybody access.
     pub async fn ensure_first_user(&self, first: &FirstUser) -> Result<bool> {
         let is_log_empty = self.log.last_position(&Scope::of_server()).await? == 0;
         let has_users = self.users.count_users("").await? > 0;

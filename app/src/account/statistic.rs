@@ -1,4 +1,4 @@
-//! How much there is on the server, over all orgs, for who administers it.
+//! Statistics of the server over all orgs, for server admins.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::kernel::clock::Clock;
 use crate::kernel::error::Result;
 use crate::{Permission, Scope};
 
-/// How much there is on the server.
+/// Statistics of the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ServerStatistics {
     /// Orgs.
@@ -18,7 +18,7 @@ pub struct ServerStatistics {
     pub dashboards: i64,
     /// Stars of all users.
     pub stars: i64,
-    /// Tags, those of each org counted for themselves.
+    /// Tags, counted separately for each org.
     pub tags: i64,
     /// Data sources of all orgs.
     pub data_sources: i64,
@@ -38,10 +38,10 @@ pub struct ServerStatistics {
     pub sessions_today: i64,
 }
 
-/// Users, and how many of them have which role as their highest in any org.
+/// The number of users, in total and by their highest role in any org.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UserCounts {
-    /// All of them, who are members of no org included.
+    /// All users, including those without a membership.
     pub all: i64,
     /// Admins.
     pub admins: i64,
@@ -51,10 +51,10 @@ pub struct UserCounts {
     pub viewers: i64,
 }
 
-/// Reads how much there is: numbers only, and nothing of what an org owns.
+/// Reads statistics: only numbers, no tenant data.
 #[async_trait]
 pub trait StatisticReader: Send + Sync {
-    /// How much there is, with what counts as recent told by the time now.
+    /// The statistics; `now` determines which activity is recent.
     async fn read_statistics(&self, now: Timestamp) -> Result<ServerStatistics>;
 }
 
@@ -71,7 +71,7 @@ impl Statistics {
         Self { reader, clock }
     }
 
-    /// Reads how much there is on the server.
+    /// Reads the statistics of the server.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_statistics(&self, scope: &Scope) -> Result<ServerStatistics> {
         scope.require_on_server(Permission::SERVER_STATS_READ)?;

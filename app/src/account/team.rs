@@ -1,4 +1,4 @@
-//! Teams: creating, changing, deleting and reading them, and who belongs to them.
+//! Teams: creating, changing, deleting and reading them, and their members.
 
 use std::sync::Arc;
 
@@ -35,9 +35,9 @@ pub struct TeamView {
     pub name: String,
     /// The e-mail address.
     pub email: String,
-    /// How many members it has.
+    /// The number of its members.
     pub member_count: i64,
-    /// What the actor may do with it as a member, if it is one.
+    /// The actor's permission on the team as a member; `None` for a non-member.
     pub own_permission: Option<TeamPermission>,
 }
 
@@ -54,14 +54,14 @@ pub struct TeamMemberView {
     pub email: String,
     /// The user's name.
     pub name: String,
-    /// What the user may do with the team.
+    /// The user's permission on the team.
     pub permission: TeamPermission,
 }
 
-/// Which teams a search finds.
+/// The filter of a search for teams.
 #[derive(Clone, Debug, Default)]
 pub struct TeamFilter {
-    /// Of this name exactly; empty for any.
+    /// With exactly this name; empty for any.
     pub name: String,
     /// With this text in their name, in any case.
     pub query: String,
@@ -74,9 +74,9 @@ pub trait TeamReader: Send + Sync {
     async fn find_team(&self, scope: &Scope, id: TeamId) -> Result<Option<TeamView>>;
     /// The id of the team of that uid.
     async fn find_team_id(&self, scope: &Scope, uid: &Uid) -> Result<Option<TeamId>>;
-    /// The teams that a filter lets through, by name.
+    /// The teams that match a filter, by name.
     async fn search_teams(&self, scope: &Scope, filter: &TeamFilter, page: Page) -> Result<Vec<TeamView>>;
-    /// How many teams a filter lets through in all.
+    /// The total number of teams that match a filter.
     async fn count_teams(&self, scope: &Scope, filter: &TeamFilter) -> Result<i64>;
     /// The members of a team, by login.
     async fn list_team_members(&self, scope: &Scope, id: TeamId) -> Result<Vec<TeamMemberView>>;
@@ -93,12 +93,12 @@ pub struct NewTeam {
     pub email: String,
 }
 
-/// Who shall be in a team, by login or e-mail address.
+/// The wanted members of a team, by login or e-mail address.
 #[derive(Clone, Debug, Default)]
 pub struct WantedMembers {
-    /// Those who administer it.
+    /// The admins of the team.
     pub admins: Vec<String>,
-    /// Those who only belong to it.
+    /// The other members.
     pub members: Vec<String>,
 }
 
@@ -141,7 +141,7 @@ impl Teams {
         Self { commands, reader, memberships, endings, ids }
     }
 
-    /// Creates a team, which whoever creates it administers if it is a member of the org. Returns id and uid.
+    /// Creates a team. The creator becomes its admin, if it is a member of the org. Returns id and uid.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn create_team(&self, scope: &Scope, new: &NewTeam) -> Result<(TeamId, Uid)> {
         scope.require(Permission::TEAMS_CREATE)?;
@@ -153,7 +153,7 @@ impl Teams {
                 let (name, email) = (new.name.trim().to_owned(), new.email.trim().to_owned());
                 team.tell(TeamCommand::Create(TeamCreated { id, uid: uid.clone(), name, email })).await?;
                 let user_id = scope.actor().user_id;
-                // A server admin from elsewhere and a service account belong to no team.
+                // A server admin of another org and a service account belong to no team.
                 if unit.load::<Membership>(&user_id).await?.exists {
                     team.tell(TeamCommand::AddMember { user_id, permission: TeamPermission::Admin }).await?;
                 }
@@ -163,7 +163,7 @@ impl Teams {
             .await
     }
 
-    /// Changes a team's name or e-mail address; `None` leaves as it is.
+    /// Changes a team's name or e-mail address; `None` keeps a value.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn update_team(
         &self,
@@ -178,7 +178,7 @@ impl Teams {
             .await
     }
 
-    /// Deletes a team, and with it what was granted to it. Its members stay members of the org.
+    /// Deletes a team with its grants. Its members stay members of the org.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn delete_team(&self, scope: &Scope, team: &str) -> Result<()> {
         scope.require(Permission::TEAMS_DELETE)?;
@@ -194,7 +194,7 @@ impl Teams {
             .await
     }
 
-    /// Makes a user a member of a team, which counts for nothing while the user is no member of the org.
+    /// Makes a user a member of a team, which has no effect while the user is not a member of the org.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn add_team_member(&self, scope: &Scope, team: &str, user_id: UserId) -> Result<()> {
         scope.require(Permission::TEAMS_PERMISSIONS_WRITE)?;
@@ -212,7 +212,7 @@ impl Teams {
             .await
     }
 
-    /// Gives a member of a team another permission.
+    /// Changes the permission of a member of a team.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn update_team_member(
         &self,
@@ -225,14 +225,14 @@ impl Teams {
         self.tell(scope, team, TeamCommand::ChangePermission { user_id, permission }).await
     }
 
-    /// Lets a member of a team go.
+    /// Removes a member from a team.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn remove_team_member(&self, scope: &Scope, team: &str, user_id: UserId) -> Result<()> {
         scope.require(Permission::TEAMS_PERMISSIONS_WRITE)?;
         self.tell(scope, team, TeamCommand::RemoveMember(user_id)).await
     }
 
-    /// Makes these users the members of a team, and nobody else. Who is named twice administers it.
+    /// Replaces the members of a team. A user named in both lists becomes an admin of it.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn set_team_members(&self, scope: &Scope, team: &str, wanted: &WantedMembers) -> Result<()> {
         scope.require(Permission::TEAMS_PERMISSIONS_WRITE)?;
@@ -276,7 +276,7 @@ impl Teams {
         self.reader.find_team(scope, id).await?.ok_or_else(|| TeamError::NotFound.into())
     }
 
-    /// Searches the teams of the org; returns a page of them with their number in all.
+    /// Searches the teams of the org; returns a page of them with their total number.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn search_teams(
         &self,
@@ -289,7 +289,7 @@ impl Teams {
         Ok((teams, self.reader.count_teams(scope, filter).await?))
     }
 
-    /// Lists the members of a team, which is returned with them.
+    /// Lists the members of a team; also returns the team.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_team_members(
         &self,
@@ -302,18 +302,18 @@ impl Teams {
         Ok((team, self.reader.list_team_members(scope, id).await?))
     }
 
-    /// Lists the teams of the scope's org that the actor is a member of, for which no permission is needed.
+    /// Lists the teams of the scope's org that the actor is a member of, which needs no permission.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_own_teams(&self, scope: &Scope) -> Result<Vec<TeamView>> {
         self.reader.list_teams_of_user(scope, scope.actor().user_id).await
     }
 
-    /// Lists the teams of the scope's org that a member of the org is in.
+    /// Lists the teams of the scope's org that a member of the org belongs to.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_teams_of_user(&self, scope: &Scope, user: UserId) -> Result<Vec<TeamView>> {
         scope.require(Permission::TEAMS_READ)?;
         let orgs = self.memberships.list_orgs_of_user(user).await?;
-        // Whether there is a user elsewhere is nothing that an admin of this org could know.
+        // An admin of this org must not learn whether a user exists in other orgs.
         if !orgs.iter().any(|org| org.org_id == scope.org()) {
             return Err(UserError::NotFound.into());
         }
@@ -321,7 +321,7 @@ impl Teams {
     }
 }
 
-/// The team that a client names by id or by uid. An id need not be a team's.
+/// The team that a client identifies by id or by uid. An id is not checked.
 pub(crate) async fn resolve_team(reader: &dyn TeamReader, scope: &Scope, team: &str) -> Result<TeamId> {
     if let Ok(id) = team.parse() {
         return Ok(TeamId(id));
@@ -330,7 +330,7 @@ pub(crate) async fn resolve_team(reader: &dyn TeamReader, scope: &Scope, team: &
     Ok(reader.find_team_id(scope, &uid).await?.ok_or(TeamError::NotFound)?)
 }
 
-/// Takes members who leave an org out of its teams: who comes back is in none of them.
+/// Removes members who leave an org from its teams: those who come back are in none of them.
 pub struct TeamEndings(Arc<dyn TeamReader>);
 
 impl TeamEndings {
@@ -348,7 +348,7 @@ impl EndingListener for TeamEndings {
             let Ending::Member(user) = ending else { continue };
             for view in self.0.list_teams_of_user(scope, *user).await? {
                 let mut team = unit.load_in::<Team>(scope, &view.id).await?;
-                // The log knows first: a team that the user has left since it was listed is left alone.
+                // The log is ahead of the projection: a team that the user has left since the listing is skipped.
                 if team.members.contains_key(user) {
                     team.tell(TeamCommand::RemoveMember(*user)).await?;
                     unit.record(team)?;

@@ -1,16 +1,16 @@
-//! Tokens of service accounts: making them, and telling them from anything else without a look at the database.
+//! Tokens of service accounts: generating them, and recognising their format without a database query.
 
 use crate::account::session::{TokenHash, hash_token};
 use crate::kernel::error::Result;
 use crate::kernel::random::{hex, random_bytes};
 
-/// What every token begins with, so that it is recognised where it should not be, such as in a repository.
+/// The prefix of all tokens, by which they are recognised where they have leaked to, such as in a repository.
 const PREFIX: &str = "glsa_";
-/// How many characters of a token are secret.
+/// The number of secret characters of a token.
 const SECRET_LENGTH: usize = 32;
 const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
-/// A new token: what the client gets, once, and what is kept.
+/// A new token, which the client gets once, and its hash, which is stored.
 #[must_use = "an unsent token is of no use"]
 pub struct NewApiToken {
     /// The token.
@@ -20,11 +20,11 @@ pub struct NewApiToken {
 }
 
 impl NewApiToken {
-    /// Draws a token.
+    /// Generates a token.
     pub fn try_random() -> Result<Self> {
         let mut token = PREFIX.to_owned();
         while token.len() < PREFIX.len() + SECRET_LENGTH {
-            // The largest multiple of 62 that fits into a byte: above it some characters would be likelier.
+            // The largest multiple of 62 that fits into a byte: bytes above it would make some characters likelier.
             let bytes = random_bytes::<SECRET_LENGTH>()?.into_iter().filter(|byte| *byte < 248);
             let room = PREFIX.len() + SECRET_LENGTH - token.len();
             token.extend(bytes.take(room).map(|byte| char::from(ALPHABET[usize::from(byte % 62)])));
@@ -36,7 +36,7 @@ impl NewApiToken {
     }
 }
 
-/// Whether a text has the shape of a token and the right checksum. It may still be nobody's.
+/// Whether a text has the format of a token and the right checksum. Such a token need not exist.
 #[must_use]
 pub fn is_well_formed(token: &str) -> bool {
     let Some((payload, given)) = token.rsplit_once('_') else { return false };

@@ -42,11 +42,11 @@ pub struct UserView {
     pub profile: Profile,
     /// The names that it chose for itself.
     pub claims: Claims,
-    /// The org the user works in.
+    /// The user's current org.
     pub org_id: OrgId,
-    /// Whether the user administers the server.
+    /// Whether the user is a server admin.
     pub is_server_admin: bool,
-    /// Whether the user is kept from logging in.
+    /// Whether the user is disabled.
     pub is_disabled: bool,
     /// When it was created.
     pub created: Timestamp,
@@ -65,11 +65,11 @@ pub trait UserReader: Send + Sync {
     async fn find_user_by_login(&self, login: &str) -> Result<Option<UserView>>;
     /// The user of that uid.
     async fn find_user_by_uid(&self, uid: &str) -> Result<Option<UserView>>;
-    /// The hash of a user's password, as it is now.
+    /// The current hash of a user's password.
     async fn find_password_hash(&self, id: UserId) -> Result<Option<String>>;
     /// Users whose login, e-mail address or name contains a text, by login.
     async fn search_users(&self, query: &str, page: Page) -> Result<Vec<UserView>>;
-    /// How many users that query finds in all.
+    /// The total number of users that the query matches.
     async fn count_users(&self, query: &str) -> Result<i64>;
 }
 
@@ -80,11 +80,11 @@ pub struct NewUser {
     pub profile: Profile,
     /// The password.
     pub password: String,
-    /// The org to make the user a member of; `None` takes the server's default.
+    /// The org to make the user a member of; `None` for the server's default.
     pub org_id: Option<OrgId>,
 }
 
-/// A change of a profile; what is `None` or empty stays as it is.
+/// A change of a profile; `None` and empty texts keep a value.
 #[derive(Clone, Debug, Default)]
 pub struct ProfileChange {
     /// The new login.
@@ -122,10 +122,10 @@ pub struct CreatedUser {
     pub uid: String,
 }
 
-/// Where new users become members.
+/// The default membership of new users.
 #[derive(Clone, Copy, Debug)]
 pub struct DefaultMembership {
-    /// The org, `None` to make them members of nothing.
+    /// The org; `None` for no membership.
     pub org_id: Option<OrgId>,
     /// The role.
     pub role: OrgRole,
@@ -143,19 +143,19 @@ pub struct Users {
     default_membership: DefaultMembership,
 }
 
-/// What [`Users`] is made of.
+/// The dependencies of [`Users`].
 pub struct UserPorts {
     /// Reads users.
     pub reader: Arc<dyn UserReader>,
     /// Reads memberships.
     pub memberships: Arc<dyn MembershipReader>,
-    /// Ends what refers to a membership.
+    /// Ends references to a membership.
     pub endings: Endings,
-    /// Hands out ids.
+    /// Allocates ids.
     pub ids: Arc<dyn IdAllocator>,
     /// Hashes passwords.
     pub passwords: Arc<dyn PasswordHasher>,
-    /// Has new e-mail addresses confirmed, if they have to be.
+    /// Requests the confirmation of new e-mail addresses, if it is required.
     pub verification: Option<Arc<EmailVerification>>,
 }
 
@@ -182,7 +182,7 @@ impl Users {
         self.create_member(scope, across, &new_member, hash).await
     }
 
-    /// Creates a user who is a member of some orgs, in one commit, with the password whose hash this is.
+    /// Creates a user who is a member of some orgs, in one commit, with this password hash.
     async fn create_member(
         &self,
         scope: &Scope,
@@ -234,7 +234,7 @@ impl Users {
         self.passwords.hash(password, ip).await
     }
 
-    /// Has a new user written, with the password whose hash this is.
+    /// Adds a new user to the commit, with this password hash.
     pub(crate) async fn record_created(
         &self,
         unit: &mut Unit<'_>,
@@ -244,7 +244,7 @@ impl Users {
         self.record_new(unit, created, hash, None).await
     }
 
-    /// Has a guest of an org written, whose names nobody has confirmed: who invites sees the code, and no mail is sent.
+    /// Adds a guest of an org to the commit, with unconfirmed names: the inviter sees the code, and no mail is sent.
     pub(crate) async fn record_guest(
         &self,
         unit: &mut Unit<'_>,
@@ -321,7 +321,7 @@ impl Users {
         self.replace_password(scope, id, password, None).await.map(drop)
     }
 
-    /// Sets the actor's password, if it still is the one with a hash that was checked; returns whether it was.
+    /// Sets the actor's password, if its hash is still the one that was checked; returns whether it was.
     pub(crate) async fn replace_own_password(
         &self,
         scope: &Scope,
@@ -343,7 +343,7 @@ impl Users {
         self.commands
             .run(scope, |mut unit| async move {
                 let mut user = unit.load_from_server::<User>(&id).await?;
-                // Another change would be an event on the user, and this one then be decided again.
+                // A concurrent change would be an event on the user, and this command would be decided again.
                 if checked.is_some() && self.reader.find_password_hash(id).await?.as_deref() != checked {
                     return Ok(unit.decided(false));
                 }
@@ -355,14 +355,14 @@ impl Users {
             .await
     }
 
-    /// Makes a user a server admin, or one no more.
+    /// Grants or revokes a user's rights as a server admin.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn set_server_admin(&self, scope: &Scope, id: UserId, is_server_admin: bool) -> Result<()> {
         scope.require_on_server(Permission::USERS_PERMISSIONS_WRITE)?;
         self.tell(scope, id, UserCommand::SetServerAdmin(is_server_admin)).await
     }
 
-    /// Keeps a user from logging in, or lets it again.
+    /// Disables or enables a user.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn set_disabled(&self, scope: &Scope, id: UserId, is_disabled: bool) -> Result<()> {
         let permission = if is_disabled { Permission::USERS_DISABLE } else { Permission::USERS_ENABLE };
@@ -370,13 +370,13 @@ impl Users {
         self.tell(scope, id, UserCommand::SetDisabled(is_disabled)).await
     }
 
-    /// Makes one of the actor's orgs the one the actor works in.
+    /// Switches the actor's current org to another one of the actor's orgs.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn switch_org(&self, scope: &Scope, org: OrgId) -> Result<()> {
         self.switch_org_of(scope, scope.actor().user_id, org).await
     }
 
-    /// Makes one of a user's orgs the one the user works in.
+    /// Switches a user's current org to another one of the user's orgs.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn switch_org_of_user(&self, scope: &Scope, user: UserId, org: OrgId) -> Result<()> {
         scope.require_on_server(Permission::USERS_WRITE)?;
@@ -451,7 +451,7 @@ impl Users {
         self.reader.search_users(query, page).await
     }
 
-    /// Counts the users that a query finds in all.
+    /// Counts all users that a query matches.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn count_users(&self, scope: &Scope, query: &str) -> Result<i64> {
         scope.require_on_server(Permission::USERS_READ)?;
@@ -469,7 +469,7 @@ pub fn password_secret(id: UserId, hash: Option<String>) -> SecretWrite {
     SecretWrite { org: OrgId::SERVER, key: format!("user/{id}/password"), value: hash }
 }
 
-/// Tells a user one thing, which has been found to be allowed.
+/// Runs a command on a user. The caller has checked the permission.
 pub(crate) async fn tell_user(
     commands: &Commands,
     scope: &Scope,

@@ -1,13 +1,13 @@
-//! How much a request may read to make its answer, and how many large answers are made at a time.
+//! Limits on the rows that a request reads for its response, and on the number of large responses built concurrently.
 //!
-//! A list can be small or have many megabytes, which nobody knows before its rows come. So the rows of each statement are
-//! counted while they come ([`Room`]). A request whose rows are more than [`MEDIUM_BYTES`] gives its connection back, waits
-//! for its org's turn, and reads again; with fewer it does so only where many such answers are made already. A request whose
-//! answer would be too large is refused. The work on a large answer is not done on the threads that serve other requests.
-//! Small lists cost nothing but the counting.
+//! The size of a list is unknown before its rows arrive. So the rows of each statement are counted as they arrive
+//! ([`Room`]). A request whose rows exceed [`MEDIUM_BYTES`] releases its connection, waits for an admission of its org,
+//! and reads again. With fewer rows it does so only if many such responses are being built already. A request whose
+//! response would be too large is refused. Large responses are not processed on the threads that serve other requests.
+//! For small lists the only cost is the counting.
 //!
-//! The request is known by a task-local value, so that no list can be forgotten. Writes, and work that no request waits for,
-//! are not bounded here.
+//! The request is identified by a task-local value, so that no list can omit the check. Writes and background work are
+//! not limited here.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -21,28 +21,28 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use crate::kernel::error::{Error, Result, overload};
 use crate::kernel::work::{Admission, Admissions, INLINE_BYTES, MAX_WAIT};
 
-/// How many bytes of rows a statement may give in one of [`MAX_MEDIUM`] turns. Up to [`INLINE_BYTES`] need none.
+/// The maximum bytes of rows of a statement with one of [`MAX_MEDIUM`] admissions. Up to [`INLINE_BYTES`] need none.
 pub const MEDIUM_BYTES: usize = 512 * 1024;
-/// How many bytes of rows it may give in one of [`MAX_LARGE`] turns.
+/// The maximum bytes of rows of a statement with one of [`MAX_LARGE`] admissions.
 pub const LARGE_BYTES: usize = 4 * 1024 * 1024;
-/// How many bytes of rows it may give at all, in one of [`MAX_HUGE`] turns.
+/// The maximum bytes of rows of any statement, with one of [`MAX_HUGE`] admissions.
 pub const MAX_BYTES: usize = 16 * 1024 * 1024;
-/// How many answers of up to [`MEDIUM_BYTES`] are made for an org at a time.
+/// The maximum number of responses of up to [`MEDIUM_BYTES`] built concurrently for an org.
 pub const MAX_MEDIUM_OF_ORG: usize = 16;
-/// How many answers of up to [`MEDIUM_BYTES`] are made at a time.
+/// The maximum number of responses of up to [`MEDIUM_BYTES`] built concurrently.
 pub const MAX_MEDIUM: usize = 64;
-/// How many large answers are made for an org at a time.
+/// The maximum number of large responses built concurrently for an org.
 pub const MAX_LARGE_OF_ORG: usize = 2;
-/// How many large answers are made at a time.
+/// The maximum number of large responses built concurrently.
 pub const MAX_LARGE: usize = 4;
-/// How many answers of more than [`LARGE_BYTES`] are made at a time.
+/// The maximum number of responses of more than [`LARGE_BYTES`] built concurrently.
 pub const MAX_HUGE: usize = 1;
 
 const TOO_LARGE: &str = "The answer would be too large: ask for a smaller page, or for less";
 const TOO_MANY: overload::Refusal =
     (overload::ANSWERS, "Too many large answers of this org at once, try again shortly");
 
-/// Lets requests make their answers, the large ones in turns.
+/// Limits the number of large responses that requests build concurrently.
 pub struct Answers {
     medium: Admissions,
     large: Admissions,
@@ -50,7 +50,7 @@ pub struct Answers {
     wait: Duration,
 }
 
-/// How large an answer may be.
+/// The size class of a response.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 enum Size {
     #[default]
@@ -71,14 +71,14 @@ impl Size {
     }
 }
 
-/// The answer that a request makes.
+/// The response that a request builds.
 struct Answer {
     answers: Arc<Answers>,
     org: OrgId,
     turn: Mutex<Turn>,
-    /// Held by who waits for a turn: statements that run beside each other share one.
+    /// Held while a statement waits for an admission: concurrent statements share one.
     growing: tokio::sync::Mutex<()>,
-    /// Whether working on it takes long.
+    /// Whether processing it takes long.
     is_long: AtomicBool,
 }
 
@@ -105,8 +105,8 @@ impl Answers {
         Self { medium, large, huge: Admissions::new(MAX_HUGE, MAX_HUGE, TOO_MANY), wait }
     }
 
-    /// Makes the answer of a request that only reads. With it comes the turn that the answer needed, to be kept while the
-    /// answer is in memory.
+    /// Builds the response of a read-only request. Also returns the admission that the response needed, to be held
+    /// while the response is in memory.
     pub async fn make<T>(
         self: &Arc<Self>,
         org: OrgId,
@@ -135,7 +135,7 @@ impl Answers {
     }
 }
 
-/// Whether other tasks of this thread can go on elsewhere.
+/// Whether other tasks of this thread can continue on another one.
 fn may_block() -> bool {
     Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread
 }
@@ -145,7 +145,7 @@ impl Answer {
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes it an answer of medium size, if there is a turn for that at once.
+    /// Makes it a medium response, if an admission for that is available at once.
     fn try_medium(&self) -> bool {
         let mut turn = self.lock();
         if turn.size > Size::Small {
@@ -159,13 +159,13 @@ impl Answer {
         is_admitted
     }
 
-    /// Waits for a turn to make a larger answer than of that size.
+    /// Waits for an admission to build a response larger than this size.
     async fn grow(&self, than: Size) -> Result<()> {
         let _growing = self.growing.lock().await;
         if self.lock().size > than {
             return Ok(());
         }
-        // The turn that it has ends first: while it waits for the other one, others may use it.
+        // Its current admission is released first: while it waits for the next one, others can use it.
         let (size, admissions) = {
             let mut turn = self.lock();
             let larger = match turn.size {
@@ -183,20 +183,21 @@ impl Answer {
     }
 }
 
-/// Gives back the turn that the answer of this request has needed so far, where what was read is not part of the answer.
+/// Releases the admission that the response of this request has needed so far, if the rows read are not part of the
+/// response.
 pub(crate) fn give_back() {
-    // A write has no such answer.
+    // A write has no such admission.
     CURRENT.try_with(|answer| *answer.lock() = Turn::default()).unwrap_or_default();
 }
 
-/// How many bytes of rows the next statement of this request may give.
+/// The budget of row bytes for the next statement of this request.
 pub struct Room {
     answer: Option<(Arc<Answer>, Size)>,
     used: usize,
 }
 
 impl Room {
-    /// The room that the request has which is being answered. Without one there is no bound.
+    /// The budget of the current request. Without a request there is no limit.
     #[must_use]
     pub fn current() -> Self {
         let answer = CURRENT.try_with(Arc::clone).ok();
@@ -207,13 +208,13 @@ impl Room {
         Self { answer, used: 0 }
     }
 
-    /// Room without a bound, for what has one of its own.
+    /// An unlimited budget, for statements with a limit of their own.
     #[must_use]
     pub fn unbounded() -> Self {
         Self { answer: None, used: 0 }
     }
 
-    /// Takes room for so many bytes. Whether they fit.
+    /// Charges this many bytes. Returns false if they exceed the budget.
     pub fn take(&mut self, bytes: usize) -> bool {
         self.used = self.used.saturating_add(bytes);
         let Some((answer, size)) = &mut self.answer else { return true };
@@ -226,12 +227,12 @@ impl Room {
         self.used <= size.bytes()
     }
 
-    /// Takes back what was taken, before the same is read again.
+    /// Resets the charged bytes, before the same rows are read again.
     pub fn clear(&mut self) {
         self.used = 0;
     }
 
-    /// Waits for a turn with more room, after what was taken did not fit. It fails if there is none.
+    /// Waits for an admission with a larger budget, after the rows exceeded this one. Fails if none is available.
     pub async fn grow(self) -> Result<Self> {
         if let Some((answer, size)) = &self.answer {
             answer.grow(*size).await?;
@@ -239,7 +240,7 @@ impl Room {
         Ok(Self::current())
     }
 
-    /// Ends the reading. If working on so many bytes takes long, the request goes on off the async threads.
+    /// Ends the reading. If processing this many bytes takes long, the request continues off the async threads.
     pub async fn finish(self) {
         if let Some((answer, _)) = self.answer.filter(|_| self.used > INLINE_BYTES) {
             answer.is_long.store(true, Ordering::Relaxed);
@@ -248,7 +249,7 @@ impl Room {
     }
 }
 
-/// Takes room for what the answer repeats of what was read, such as the folder that each of many dashboards is in.
+/// Charges data that the response repeats, such as the folder of each of many dashboards.
 pub async fn reserve(bytes: usize) -> Result<()> {
     let mut room = Room::current();
     while !room.take(bytes) {
@@ -264,7 +265,7 @@ mod tests {
 
     const SHORT: Duration = Duration::from_millis(20);
 
-    /// Makes an answer of so many bytes and says whether that was possible.
+    /// Builds a response of this many bytes and returns whether that was possible.
     async fn make(answers: &Arc<Answers>, org: i64, bytes: usize) -> (Result<()>, Option<Admission>) {
         answers.make(OrgId(org), reserve(bytes)).await
     }
@@ -336,7 +337,7 @@ mod tests {
         reserve(usize::MAX).await.unwrap();
     }
 
-    /// Whether another task of this thread runs while an answer of so many bytes is worked on.
+    /// Whether another task of this thread runs while a response of this many bytes is processed.
     async fn leaves_thread(bytes: usize) -> bool {
         let (started, answers) = (Arc::new(AtomicBool::default()), Arc::new(Answers::default()));
         let other = started.clone();

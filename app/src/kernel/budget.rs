@@ -1,11 +1,11 @@
-//! Memory that many share.
+//! A shared memory budget.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// An amount of memory with a share for each owner.
+/// A memory budget with a maximum share for each owner.
 #[derive(Debug)]
 pub struct Budget<K> {
     most: usize,
@@ -20,13 +20,13 @@ struct Held<K> {
 }
 
 impl<K: Copy + Eq + Hash> Budget<K> {
-    /// A budget of so many bytes, of which an owner may hold a share.
+    /// A budget of `most` bytes, of which each owner may hold up to `share`.
     #[must_use]
     pub fn new(most: usize, share: usize) -> Self {
         Self { most, share, held: Mutex::new(Held { bytes: 0, by_owner: HashMap::new() }) }
     }
 
-    /// Takes bytes out of an owner's share, if they are there.
+    /// Charges bytes to an owner. Returns false if they exceed the owner's share or the budget.
     fn take(&self, owner: K, bytes: usize) -> bool {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let of_owner = held.by_owner.get(&owner).copied().unwrap_or_default() + bytes;
@@ -50,7 +50,7 @@ impl<K: Copy + Eq + Hash> Budget<K> {
     }
 }
 
-/// Bytes that are taken out of a budget, until this is dropped.
+/// Bytes that are charged to a budget until this is dropped.
 #[derive(Debug)]
 pub struct Charge<K: Copy + Eq + Hash> {
     budget: Arc<Budget<K>>,
@@ -59,18 +59,18 @@ pub struct Charge<K: Copy + Eq + Hash> {
 }
 
 impl<K: Copy + Eq + Hash> Charge<K> {
-    /// Nothing yet.
+    /// An empty charge.
     #[must_use]
     pub fn new(budget: Arc<Budget<K>>, owner: K) -> Self {
         Self { budget, owner, bytes: 0 }
     }
 
-    /// The owner of the share.
+    /// The owner that is charged.
     pub fn owner(&self) -> K {
         self.owner
     }
 
-    /// Makes it so many bytes, and returns whether there are as many.
+    /// Grows the charge to this many bytes. Returns false if the budget has no room for them.
     #[must_use]
     pub fn try_grow_to(&mut self, bytes: usize) -> bool {
         let more = bytes.saturating_sub(self.bytes);

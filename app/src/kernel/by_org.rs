@@ -1,11 +1,11 @@
-//! Values that orgs have while somebody holds them, such as a lock or a semaphore for each.
+//! Values that exist per org while they are in use, such as a lock or a semaphore.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use kymograph_domain::OrgId;
 
-/// A value for each org that is in use; an org whose value nobody holds any more is forgotten.
+/// A value for each org that is in use. A value that is no longer held is dropped.
 pub struct ByOrg<T>(Mutex<HashMap<OrgId, Weak<T>>>);
 
 impl<T> Default for ByOrg<T> {
@@ -15,7 +15,7 @@ impl<T> Default for ByOrg<T> {
 }
 
 impl<T> ByOrg<T> {
-    /// The value of an org, made if nobody holds it.
+    /// The value of an org, created if it is not in use.
     pub fn get_or(&self, org: OrgId, make: impl FnOnce() -> T) -> Arc<T> {
         let mut by_org = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(value) = by_org.get(&org).and_then(Weak::upgrade) {

@@ -1,4 +1,4 @@
-//! A read-through cache that never keeps a value older than the last change it was told of.
+//! A read-through cache that never keeps a value older than the last change it was notified of.
 
 mod subject;
 
@@ -18,26 +18,26 @@ use subject::{OrgChanges, Subject};
 
 const SHARDS: usize = 64;
 
-/// How old rights can be that a server goes by, if it missed the word of another one that changed them.
+/// The maximum age of cached rights on a server that missed the notification of a change.
 pub const MAX_AGE: Duration = Duration::from_secs(30);
 
-/// What a cache knew before a fetch of several values began.
+/// The state of a cache before a fetch of several values.
 pub struct BeforeFetch {
     generations: Vec<u64>,
     since: u64,
 }
 
-/// Caches values that are read from the database, and says with whose events they are dropped.
+/// Caches values that are read from the database, and declares which events invalidate them.
 ///
-/// A plain cache can keep a stale value for ever: a reader fetches the old row, a writer commits and
-/// invalidates, then the reader stores what it fetched. Here each key belongs to a shard with a generation;
-/// an invalidation raises it, and a fetched value is stored only if the generation has not moved meanwhile.
+/// A plain cache can keep a stale value forever: a reader fetches the old row, a writer commits and invalidates, then
+/// the reader stores the row it fetched. Here each key belongs to a shard with a generation; an invalidation increments
+/// it, and a fetched value is stored only if the generation has not changed in the meantime.
 pub struct ReadCache<K, V> {
-    /// The values, each with the count of changes of orgs before it was fetched.
+    /// The values, each with the count of org changes before it was fetched.
     values: Cache<K, (u64, V)>,
     generations: Vec<Mutex<u64>>,
     hasher: RandomState,
-    /// Whether the cache is told of changes.
+    /// The health of the feed of changes; `None` if the cache does not depend on it.
     feed: Option<Arc<FeedHealth>>,
     subjects: Vec<Subject<K>>,
     changes: Option<OrgChanges<K, V>>,
@@ -49,24 +49,24 @@ where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// A cache that holds values up to a total weight, which `weigh` gives for each entry, each for so long at most: what
-    /// another server changed counts then even if its word of that was lost.
+    /// A cache of values up to a total weight, by the weight that `weigh` returns for each entry. Each value expires
+    /// after `time_to_live`, which bounds its staleness if the notification of another server's change was lost.
     pub fn with_weight_for(max_weight: u64, time_to_live: Duration, weigh: fn(&K, &V) -> u32) -> Self {
         Self::new(max_weight, Some(time_to_live), weigh)
     }
 
-    /// A cache that holds values up to a total weight, which `weigh` gives for each entry.
+    /// A cache of values up to a total weight, by the weight that `weigh` returns for each entry.
     pub fn with_weight(max_weight: u64, weigh: fn(&K, &V) -> u32) -> Self {
         Self::new(max_weight, None, weigh)
     }
 
-    /// A cache that holds up to a number of values, each for so long at most.
+    /// A cache of a limited number of values, each of which expires after `time_to_live`.
     #[must_use]
     pub fn with_entries_for(max_entries: u64, time_to_live: Duration) -> Self {
         Self::with_weight_for(max_entries, time_to_live, |_, _| 1)
     }
 
-    /// A cache that holds up to a number of values.
+    /// A cache of a limited number of values.
     #[must_use]
     pub fn with_entries(max_entries: u64) -> Self {
         Self::with_weight(max_entries, |_, _| 1)
@@ -85,21 +85,21 @@ where
         Self { values, generations, hasher, feed, subjects, changes, time_to_live }
     }
 
-    /// The same cache, which gives and keeps nothing while no word of changes could reach it. What it held before it gives
-    /// again if all of them have reached it in the end; where the connection was lost, somebody empties it.
+    /// The same cache, which returns and stores nothing while the feed of changes is not live. Its earlier values are
+    /// returned again once all notifications have arrived; if the connection was lost, the cache has to be emptied.
     #[must_use]
     pub fn while_live(self, feed: &Arc<FeedHealth>) -> Self {
         Self { feed: Some(feed.clone()), ..self }
     }
 
-    /// The same cache, which drops a value with each event on an object of a noun: the one under what `key_of` makes of the
-    /// org and of the key of the object.
+    /// The same cache, which drops a value with each event on an object of a noun. `key_of` makes its key from the org
+    /// and the key of the object.
     #[must_use]
     pub fn dropped_by<A: Stream, I: FromStr + 'static>(self, key_of: fn(OrgId, I) -> K) -> Self {
         self.dropped_by_streams(move |org, stream| Some(key_of(org, stream.key_of::<A, I>()?)))
     }
 
-    /// The same cache, which drops a value with each event on a stream that `key_of` makes a key of.
+    /// The same cache, which drops a value with each event on a stream for which `key_of` returns its key.
     #[must_use]
     pub fn dropped_by_streams(
         mut self,
@@ -109,8 +109,9 @@ where
         self
     }
 
-    /// The same cache, which gives no value that an event on any object of some nouns has made stale: `is_stale` tells by the
-    /// orgs that had one since the value was fetched. So an event of one org leaves alone what belongs to others.
+    /// The same cache, which returns no value that an event on any object of some nouns has made stale. `is_stale`
+    /// decides that by the orgs that had such an event since the value was fetched, so an event in one org does not
+    /// affect values of other orgs.
     #[must_use]
     pub fn outdated_by(
         self,
@@ -125,7 +126,7 @@ where
         self.feed.as_ref().is_none_or(|feed| feed.is_live())
     }
 
-    /// The count of changes of orgs, to be noted before a fetch.
+    /// The count of org changes, to be read before a fetch.
     fn since(&self) -> u64 {
         self.changes.as_ref().map_or(0, OrgChanges::count)
     }
@@ -137,7 +138,7 @@ where
         (!is_stale).then_some(value)
     }
 
-    /// The cached value, or else what `fetch` finds, which is then cached. `None` is not cached.
+    /// The cached value, or else the result of `fetch`, which is then cached. `None` is not cached.
     pub async fn get_or_fetch(
         &self,
         key: &K,
@@ -156,7 +157,7 @@ where
         Ok(Some(value))
     }
 
-    /// What is remembered before values of several keys are fetched at once, to [`Self::keep`] them.
+    /// The state to be taken before values of several keys are fetched at once, for [`Self::keep`].
     #[must_use]
     pub fn before_fetch(&self) -> BeforeFetch {
         let generation = |shard: &Mutex<u64>| *shard.lock().unwrap_or_else(PoisonError::into_inner);
@@ -170,7 +171,7 @@ where
         before.generations.get(self.shard(key)) != Some(&*self.lock(key))
     }
 
-    /// Keeps a fetched value, unless its key was invalidated since the fetch began.
+    /// Stores a fetched value, unless its key was invalidated since the fetch began.
     pub fn keep(&self, before: &BeforeFetch, key: &K, value: V) {
         let current = self.lock(key);
         if before.generations.get(self.shard(key)) == Some(&*current) && self.is_live() {
@@ -178,7 +179,7 @@ where
         }
     }
 
-    /// The cached values of some keys, and of the others what `fetch` finds, which is then cached.
+    /// The cached values of some keys, and the results of `fetch` for the others, which are then cached.
     pub async fn get_many_or_fetch<F>(
         &self,
         keys: Vec<K>,
@@ -205,14 +206,14 @@ where
         Ok(found)
     }
 
-    /// Drops the value of a key, and whatever is being fetched for it.
+    /// Drops the value of a key, and the result of any fetch in progress for it.
     pub fn invalidate(&self, key: &K) {
         let mut generation = self.lock(key);
         *generation += 1;
         self.values.invalidate(key);
     }
 
-    /// Puts a value that is newer than any that is cached or being fetched.
+    /// Stores a value that is newer than any cached one and any fetch in progress.
     pub fn replace(&self, key: &K, value: V) {
         let mut generation = self.lock(key);
         *generation += 1;
@@ -223,7 +224,7 @@ where
         }
     }
 
-    /// Drops all values, and whatever is being fetched.
+    /// Drops all values, and the results of all fetches in progress.
     pub fn invalidate_all(&self) {
         for generation in &self.generations {
             *generation.lock().unwrap_or_else(PoisonError::into_inner) += 1;
@@ -245,7 +246,8 @@ where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// The same cache, which gives no value of an org that was fetched before an event of that org on any object of some nouns.
+    /// The same cache, which returns no value of an org that was fetched before an event of that org on any object of
+    /// some nouns.
     #[must_use]
     pub fn outdated_in_org_by(self, nouns: &'static [&'static str]) -> Self {
         self.outdated_by(nouns, |(org, _), _, has_changed| has_changed(*org))

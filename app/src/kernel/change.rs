@@ -1,11 +1,11 @@
-//! What was changed by a commit, told to whoever keeps copies.
+//! Notification of caches about the changes of a commit.
 
 use kymograph_domain::{OrgId, StreamId};
 
-/// Keeps copies of what the log decides, and must drop them when it changes.
+/// Caches state that the log determines, and must drop it when that changes.
 ///
-/// Called after a commit and before the client is answered, so that what a client reads after an
-/// acknowledged write shows it; and when another server on the same database reports a commit.
+/// Called after a commit and before the response, so that a client's reads after an acknowledged write see the write;
+/// and when another server on the same database reports a commit.
 pub trait ChangeListener: Send + Sync {
     /// These streams of an org have new events.
     fn streams_changed(&self, org: OrgId, streams: &[StreamId]);

@@ -1,8 +1,8 @@
-//! Which addresses count as one client where clients share something.
+//! The networks that count as one client for limits per client.
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// The address of a client, or of IPv6 the network of 64 bits that one client has for itself.
+/// The address of a client; for IPv6 its /64 network, which one client has for itself.
 #[must_use]
 pub fn network_of_client(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
@@ -11,7 +11,7 @@ pub fn network_of_client(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Like [`network_of_client`], of an address as text. All texts that are no address are one client.
+/// Like [`network_of_client`], for an address as text. All invalid addresses count as one client.
 #[must_use]
 pub fn network_of_client_at(address: &str) -> IpAddr {
     network_of_client(address.parse().unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED)))

@@ -1,4 +1,4 @@
-//! Runs commands: idempotency, decision, commit, and another decision after a conflict.
+//! Runs commands: idempotency, decision, commit, and retries after conflicts.
 
 mod course;
 
@@ -21,22 +21,22 @@ use crate::kernel::server_key::{ServerKey, ServerKeys};
 use crate::kernel::unit::{Decided, Loaded, Stores, Unit};
 use course::Course;
 
-/// How often a command is decided before the client is told to try again.
+/// The maximum number of decisions of a command, after which the client is told to retry.
 const MAX_ATTEMPTS: u32 = 40;
 
 /// Runs the commands of all use cases.
 #[derive(Clone)]
 pub struct Commands {
     stores: Arc<Stores>,
-    /// Commands that lost a race take turns in deciding again, so that they do not race once more.
+    /// Commands that lost a race are retried one at a time, so that they do not conflict again.
     turns: Arc<ByOrg<tokio::sync::Mutex<()>>>,
     server_keys: Arc<dyn ServerKeys>,
-    /// The key of the hashes by which repeated requests are known.
+    /// The key of the hashes that identify repeated requests.
     request_key: Arc<OnceCell<ServerKey>>,
 }
 
 impl Commands {
-    /// Commands on this log, on the secrets and jobs beside it, and with the keys of the server.
+    /// Commands on this log, with the secrets and jobs stored in addition to it, and the keys of the server.
     #[must_use]
     pub fn new(
         store: Arc<dyn EventStore>,
@@ -48,8 +48,8 @@ impl Commands {
         Self { stores, turns: Arc::default(), server_keys, request_key: Arc::default() }
     }
 
-    /// The hash by which a repeated request is known, made of the plain one. It is keyed, because a request may hold a
-    /// password, which could be guessed from a plain hash.
+    /// The hash that identifies a repeated request, made of its plain digest. It is keyed, because a request may
+    /// contain a password, which could be guessed from a plain hash.
     pub async fn hash_request(&self, digest: &[u8; 32]) -> Result<[u8; 32]> {
         let key = self.request_key.get_or_try_init(|| self.server_keys.server_key("idempotency")).await?;
         let mut mac = Hmac::<Sha256>::new_from_slice(key).map_err(Error::internal)?;
@@ -61,13 +61,13 @@ impl Commands {
         Unit::new(scope, self.stores.clone(), loaded)
     }
 
-    /// Runs one command: decides, and commits what was decided in one transaction.
+    /// Runs one command: decides it, and commits the decision in one transaction.
     ///
-    /// A repeated request, known by its idempotency key, gets the outcome of the first without being decided
-    /// again. When another command was faster on a stream, this one is decided anew on what is there now, or will be once
-    /// the faster one is written; so a decision that names the version it expects fails then by itself. A decision to change
-    /// nothing, or to refuse, has no commit that would find out; so it is made once more on what the database says, which
-    /// another server may have changed.
+    /// A repeated request, identified by its idempotency key, gets the outcome of the first one without another
+    /// decision. After an optimistic concurrency conflict on a stream, the command is decided again on the current
+    /// state, or on the state that the pending commit of the other command will write; a decision that expects a
+    /// certain version then fails by itself. A decision without events, or a refusal, has no commit that would detect a
+    /// conflict. So it is repeated on state read from the database, which another server may have changed.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", name = "command", skip_all)]
     pub async fn run<'s, O, F, D>(&self, scope: &'s Scope, decide: F) -> Result<O>
     where
@@ -110,7 +110,7 @@ impl Commands {
                 Err(CommitError::Conflict) => course.lost(attempt, &loaded).await,
                 Err(CommitError::Broken(invariant)) if invariant.is_existence() && course.misses(&loaded) => {
                 }
-                // The next request to a deleted org finds no membership.
+                // As for the next request to a deleted org, which finds no membership.
                 Err(CommitError::Broken(invariant))
                     if invariant == Invariant::ORG_EXISTS && scope.org() == scope.home() =>
                 {
@@ -119,7 +119,7 @@ impl Commands {
                 Err(CommitError::Broken(invariant)) => return Err(Error::broken(invariant)),
                 Err(CommitError::Repeated) => match self.replayed(scope).await? {
                     Some(outcome) => return Ok(outcome),
-                    // The first request was before it in the same transaction, and failed after all.
+                    // The first request preceded this one in the same transaction, but has failed.
                     None => course.lost(attempt, &loaded).await,
                 },
                 Err(CommitError::Failed(error)) => return Err(error),
@@ -128,7 +128,7 @@ impl Commands {
         Err(Error::new(ErrorKind::Overloaded, "Too many concurrent changes of the same object, try again"))
     }
 
-    /// Decides a command, and writes nothing.
+    /// Decides a command without writing anything.
     pub async fn rehearse<'s, O, F, D>(&self, scope: &'s Scope, decide: F) -> Result<O>
     where
         F: FnOnce(Unit<'s>) -> D,
@@ -154,12 +154,12 @@ impl Commands {
         Ok(replay)
     }
 
-    /// The response that was given to a request when it came before.
+    /// The stored response to the first of these repeated requests.
     pub async fn repeated_response(&self, scope: &Scope) -> Result<Option<KeptResponse>> {
         Ok(self.find_replay(scope).await?.and_then(|replay| replay.response))
     }
 
-    /// Keeps the response to a request, should the request come again.
+    /// Stores the response to a request, in case the request is repeated.
     pub async fn keep_response(&self, scope: &Scope, response: &KeptResponse) -> Result<()> {
         match &scope.request().idempotency {
             Some(key) => self.stores.events.keep_response(scope, key, response).await,
@@ -168,7 +168,7 @@ impl Commands {
     }
 }
 
-/// The commit of a unit of work, with its outcome for a repetition of the request.
+/// The commit of a unit of work, with the outcome to return for a repeated request.
 fn commit<O: Serialize>(scope: &Scope, unit: Unit<'_>, outcome: &O, grounds: Vec<Fate>) -> Result<Commit> {
     let replay = match &scope.request().idempotency {
         Some(key) => Some((key.clone(), serde_json::to_string(outcome).map_err(Error::internal)?)),

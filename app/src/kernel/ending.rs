@@ -1,4 +1,4 @@
-//! Endings: when an object ends, every slice that refers to it ends its part in the same commit.
+//! Endings: when an object ends, every slice ends its references to it in the same commit.
 
 use std::sync::Arc;
 
@@ -11,11 +11,11 @@ use crate::{Scope, Unit};
 /// A slice that refers to objects of others.
 #[async_trait]
 pub trait EndingListener: Send + Sync {
-    /// Ends what refers to objects of the scope's org that end. It comes before their own last events.
+    /// Ends the references to objects of the scope's org that end. Called before the last events of these objects.
     async fn on_endings(&self, unit: &mut Unit<'_>, scope: &Scope, endings: &[Ending<'_>]) -> Result<()>;
 }
 
-/// All slices that refer to objects of others, in the order in which they are told.
+/// All slices that refer to objects of others, in the order of notification.
 #[derive(Clone)]
 pub struct Endings(Arc<[Arc<dyn EndingListener>]>);
 
@@ -26,7 +26,7 @@ impl Endings {
         Self(listeners.into())
     }
 
-    /// Tells every slice that objects of the scope's org end.
+    /// Notifies every slice that objects of the scope's org end.
     pub(crate) async fn tell(
         &self,
         unit: &mut Unit<'_>,

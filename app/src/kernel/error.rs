@@ -1,17 +1,17 @@
-//! The public error vocabulary: everything a use case can answer instead of a result.
+//! The public error vocabulary: all errors of use cases.
 
 use std::fmt;
 
 use kymograph_domain::kernel::reason::Refusal;
 use kymograph_domain::{Invariant, Reason, ReasonKind};
 
-/// What a client is told of a fault of ours.
+/// The message to the client for an internal error.
 pub const FAULT: &str = "Internal server error";
 
 /// The result of a use case.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What there can be too much of at once: the codes of errors that say so.
+/// The error codes of overload, by the resource that is exhausted.
 pub mod overload {
     /// Commands of one org.
     pub const COMMANDS: &str = "overload.commands";
@@ -21,7 +21,7 @@ pub mod overload {
     pub const EXPORTS: &str = "overload.exports";
     /// Exports of one org.
     pub const EXPORTS_OF_ORG: &str = "overload.exports-of-org";
-    /// Mails that a user makes the server send, or that are sent to an address.
+    /// Mails requested by a user, or sent to an address.
     pub const MAILS: &str = "overload.mails";
     /// Reads of one org.
     pub const READS: &str = "overload.reads";
@@ -33,9 +33,9 @@ pub mod overload {
     pub const BODIES: &str = "overload.bodies";
     /// Queries to data sources.
     pub const QUERIES: &str = "overload.queries";
-    /// Large answers.
+    /// Large responses.
     pub const ANSWERS: &str = "overload.answers";
-    /// All of them.
+    /// All codes.
     pub const ALL: [&str; 11] = [
         COMMANDS,
         PASSWORDS,
@@ -50,42 +50,42 @@ pub mod overload {
         ANSWERS,
     ];
 
-    /// The code of such an error, and what the client is told.
+    /// The code and the message of an overload error.
     pub type Refusal = (&'static str, &'static str);
 }
 
-/// What kind of failure an [`Error`] is. The API gives each kind a status.
+/// The kind of an [`Error`]. The API maps each kind to a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
     /// The input breaks a rule.
     Invalid,
-    /// Who asks is unknown.
+    /// The caller is not authenticated.
     Unauthenticated,
-    /// Who asks is known and may not do this.
+    /// The caller is authenticated but lacks the permission.
     Forbidden,
-    /// The object is not there, or not for who asks.
+    /// The object does not exist, or the caller has no access to it.
     Missing,
-    /// Another object has what must be unique.
+    /// Another object already has a value that must be unique.
     Taken,
     /// The object has changed since it was read.
     Stale,
-    /// The input is well-formed and contradicts what was said before.
+    /// The input is well-formed, but contradicts an earlier request.
     Contradictory,
-    /// There is as much as there may be.
+    /// A quota or limit on the number of objects is reached.
     Exhausted,
-    /// The server is not set to do this for anybody.
+    /// The feature is disabled by the settings of the server.
     Disabled,
-    /// What is sent, or what would come of it, is larger than it may be.
+    /// The request, or its result, exceeds a size limit.
     TooLarge,
-    /// More requests than can be taken in now.
+    /// Too many concurrent requests.
     Overloaded,
-    /// A part that is needed, such as the database, cannot be reached now.
+    /// A dependency, such as the database, is unavailable.
     Unavailable,
-    /// A fault of ours.
+    /// An internal error.
     Internal,
 }
 
-/// A failure of a use case: what the client may read, and what only the log gets.
+/// A failure of a use case: a message for the client, and details for the log only.
 #[derive(Clone, Debug)]
 pub struct Error {
     kind: ErrorKind,
@@ -105,41 +105,41 @@ impl Error {
         Self::new(ErrorKind::Invalid, message)
     }
 
-    /// The object is not there.
+    /// The object does not exist.
     pub fn missing(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Missing, message)
     }
 
-    /// What is sent, or what would come of it, is larger than it may be.
+    /// The request, or its result, exceeds a size limit.
     pub fn too_large(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::TooLarge, message)
     }
 
-    /// Who asks is unknown.
+    /// The caller is not authenticated.
     pub fn unauthenticated(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Unauthenticated, message)
     }
 
-    /// There is too much of something now, by the codes in [`overload`].
+    /// A resource is overloaded; [`overload`] has the codes.
     pub fn overloaded(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Overloaded, message).with_code(code)
     }
 
-    /// A fault of ours. The text is for the log; the client gets a neutral message.
+    /// An internal error. The text is for the log; the client gets a neutral message.
     pub fn internal(detail: impl fmt::Display) -> Self {
         let mut error = Self::new(ErrorKind::Internal, FAULT);
         error.internal = Some(detail.to_string());
         error
     }
 
-    /// A needed part cannot be reached. The text is for the log.
+    /// The database is unavailable. The text is for the log.
     pub fn unavailable(detail: impl fmt::Display) -> Self {
         let mut error = Self::new(ErrorKind::Unavailable, "The database is not available, try again shortly");
         error.internal = Some(detail.to_string());
         error
     }
 
-    /// The database was at work for longer than a request may keep it. The text is for the log.
+    /// The database exceeded the time limit of a request. The text is for the log.
     pub fn timed_out(detail: impl fmt::Display) -> Self {
         let message = "The database took too long for this request: ask for less, or try again shortly";
         let mut error = Self::new(ErrorKind::Unavailable, message);
@@ -147,7 +147,7 @@ impl Error {
         error
     }
 
-    /// The answer to a command that would break a rule over more than one aggregate.
+    /// The refusal of a command that would break an invariant across aggregates.
     #[must_use]
     pub fn broken(invariant: Invariant) -> Self {
         Self::refused(invariant.refusal())
@@ -173,32 +173,32 @@ impl Error {
         self
     }
 
-    /// The same failure, which names what it is about.
+    /// The same error, with its subject in front of the message.
     #[must_use]
     pub fn about(mut self, what: &str) -> Self {
         self.message = format!("{what}: {}", self.message);
         self
     }
 
-    /// What kind of failure it is.
+    /// The kind of the failure.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// What the client may read.
+    /// The message for the client.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// The machine-readable code, if clients test one.
+    /// The machine-readable code, if it has one.
     #[must_use]
     pub fn code(&self) -> Option<&'static str> {
         self.code
     }
 
-    /// What only the log gets.
+    /// The details for the log only.
     #[must_use]
     pub fn internal_detail(&self) -> Option<&str> {
         self.internal.as_deref()

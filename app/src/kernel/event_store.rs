@@ -14,7 +14,7 @@ use crate::kernel::side_write::SideWrite;
 
 pub use fate::{Fate, Verdict};
 
-/// The end of a stream: how many events it has and what they fold to.
+/// The end of a stream: its version and state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamState {
     /// The number of the last event, from 1.
@@ -32,16 +32,16 @@ pub struct Append {
     pub stream_id: StreamId,
     /// The type of the aggregate.
     pub stream_type: &'static str,
-    /// How many events the stream has; the commit fails if it has any other number.
+    /// The expected number of events of the stream; the commit fails if it has any other number.
     pub expected_version: i64,
     /// The new events, at least one.
     pub events: Vec<Box<dyn StoredEvent>>,
-    /// What the stream folds to with them, as JSON text.
+    /// The state of the stream with the new events, as JSON text.
     pub state: Arc<str>,
 }
 
 impl Append {
-    /// The end that the stream has then.
+    /// The end of the stream after this append.
     #[must_use]
     pub fn end(&self) -> StreamState {
         let version = self.expected_version + i64::try_from(self.events.len()).unwrap_or_default();
@@ -49,27 +49,27 @@ impl Append {
     }
 }
 
-/// All that one use case wants written, atomically.
+/// All writes of one use case, which are atomic.
 #[derive(Debug)]
 pub struct Commit {
     /// Events, at least one.
     pub appends: Vec<Append>,
-    /// Checks of what it was decided on, in the org of the first append. They come before its own events.
+    /// Checks of the premises of the decision, in the org of the first append. They run before its own events.
     pub premises: Vec<SideWrite>,
-    /// Further writes, which come after its events.
+    /// Further writes, which run after its events.
     pub writes: Vec<SideWrite>,
-    /// The answer to keep for a repetition of the request, as JSON text.
+    /// The outcome to return for a repeated request, as JSON text.
     pub replay: Option<(IdempotencyKey, String)>,
-    /// The fates of the commits that it was decided on before they were written. It is written only if they were.
+    /// The fates of the pending commits that it was decided on. It is written only if all of them were.
     pub grounds: Vec<Fate>,
 }
 
-/// A commit that will be written, or fail, whether or not anybody waits for it.
+/// A commit that will be written, or fail, even if no caller waits for it.
 #[derive(Debug)]
 pub struct Queued {
     /// Its result, once it is written or has failed.
     pub answer: oneshot::Receiver<Result<Committed, CommitError>>,
-    /// Whether others can be decided on it already.
+    /// Whether other commands can already be decided on it.
     pub is_ground: bool,
 }
 
@@ -81,16 +81,16 @@ impl Queued {
     }
 }
 
-/// The ends that streams will have once what waits is written.
+/// The ends that streams will have after the pending commits.
 #[derive(Debug, Default)]
 pub struct EndsAhead {
     /// The ends; `None` for a stream without events.
     pub ends: Vec<Option<StreamState>>,
-    /// The fates of the commits that they hang on.
+    /// The fates of the pending commits that they depend on.
     pub fates: Vec<Fate>,
 }
 
-/// What a commit came to.
+/// The result of a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Committed {
     /// The position of the last event in the log of the first append's org.
@@ -99,16 +99,16 @@ pub struct Committed {
     pub recorded_at: Timestamp,
 }
 
-/// Why nothing was committed.
+/// The reason why nothing was committed.
 #[derive(Debug)]
 pub enum CommitError {
-    /// A stream has other events than expected: decide again.
+    /// A stream has other events than expected, an optimistic concurrency conflict: the command must be decided again.
     Conflict,
-    /// A rule that spans aggregates would be broken.
+    /// An invariant across aggregates would be broken.
     Broken(Invariant),
-    /// A request with the same key was committed meanwhile.
+    /// A request with the same idempotency key was committed in the meantime.
     Repeated,
-    /// Anything else.
+    /// Any other error.
     Failed(Error),
 }
 
@@ -118,18 +118,18 @@ impl From<Error> for CommitError {
     }
 }
 
-/// The answer kept for a repeated request.
+/// The outcome and response stored for a repeated request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replay {
-    /// The hash of the request it was given to.
+    /// The hash of the first request.
     pub request_hash: [u8; 32],
     /// The outcome of the command, as JSON text, if the request ran one.
     pub outcome: Option<String>,
-    /// The response, unless the server died before it could be kept.
+    /// The response, unless the server crashed before it was stored.
     pub response: Option<KeptResponse>,
 }
 
-/// A response that is kept for a repetition of its request.
+/// A response that is stored for a repeated request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptResponse {
     /// The status.
@@ -141,27 +141,27 @@ pub struct KeptResponse {
 /// The log.
 #[async_trait]
 pub trait EventStore: Send + Sync {
-    /// Forgets what is remembered of the ends of streams, so that they are read from the database again.
+    /// Drops the cached ends of streams, so that they are read from the database again.
     fn forget(&self, streams: &[(OrgId, StreamId)]);
 
-    /// The ends of streams, in the order in which they are named; `None` for a stream without events. They may be
-    /// remembered, and another server have moved them since.
+    /// The ends of streams, in the order of the argument; `None` for a stream without events. They may be cached, and
+    /// stale if another server has appended since.
     async fn load(&self, org: OrgId, streams: &[StreamId]) -> Result<Vec<Option<StreamState>>>;
 
-    /// The same, but of streams that a commit changes which waits or is being written, the ends that they will have then.
+    /// The same, but with the ends that the pending commits on these streams will write.
     async fn load_ahead(&self, org: OrgId, streams: &[StreamId]) -> Result<EndsAhead>;
 
-    /// Has everything written or nothing. It is a conflict at once if a commit that waits or is being written changes one of
-    /// the streams and this one was not decided on it.
+    /// Queues a commit, which is written entirely or not at all. It is a conflict at once if a pending commit changes
+    /// one of the streams and this one was not decided on it.
     fn queue(&self, scope: &Scope, commit: Commit) -> Result<Queued, CommitError>;
 
-    /// The answer kept under a key in the scope's home.
+    /// The outcome and response stored under a key in the scope's home org.
     async fn replay(&self, scope: &Scope, key: &str) -> Result<Option<Replay>>;
 
-    /// Keeps the response to a request.
+    /// Stores the response to a request.
     async fn keep_response(&self, scope: &Scope, key: &IdempotencyKey, response: &KeptResponse)
     -> Result<()>;
 
-    /// Forgets the answers of the scope's org that have had their time, and says whether it keeps others.
+    /// Deletes the expired responses of the scope's org. Returns whether it has others.
     async fn forget_answers(&self, scope: &Scope) -> Result<bool>;
 }

@@ -1,50 +1,50 @@
-//! Whether this server hears of what other servers on the same database change.
+//! The health of the feed that reports the changes of other servers on the same database.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// How often a server tells itself that it lives, over the feed that tells of changes.
+/// The interval of the heartbeats that a server sends to itself over the feed of changes.
 pub const BEAT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// For how long the feed may be silent. A connection can be dead without either end knowing.
+/// The maximum time without a heartbeat. A connection can be dead without either end noticing.
 pub const MAX_SILENCE: Duration = Duration::from_secs(5);
 
-/// The health of the feed of changes. While nothing is heard of it, caches may be behind what other servers have
-/// committed, so they give nothing away.
+/// The health of the feed of changes. While no heartbeats arrive, caches may lack commits of other servers, so they
+/// return nothing.
 ///
-/// Only time makes a feed silent, not a task that would have to notice: a process that was stopped for a minute trusts no
-/// cache when it goes on.
+/// The feed becomes silent by time alone, without a task that has to notice: a process that was stopped for a minute
+/// trusts no cache when it resumes.
 pub struct FeedHealth {
     started: Instant,
-    /// Until when the feed counts as heard, in milliseconds since the start.
+    /// The time until which the feed counts as live, in milliseconds since the start.
     heard_until: AtomicU64,
 }
 
 impl Default for FeedHealth {
-    /// A feed that is about to be connected. There is nothing in the caches yet, and they are emptied once it is.
+    /// A feed that is about to be connected. The caches are still empty, and are emptied once it is connected.
     fn default() -> Self {
         Self { started: Instant::now(), heard_until: AtomicU64::new(millis(MAX_SILENCE)) }
     }
 }
 
 impl FeedHealth {
-    /// The time, as a beat carries it.
+    /// The current time, in the format of a heartbeat.
     #[must_use]
     pub fn now(&self) -> u64 {
         millis(self.started.elapsed())
     }
 
-    /// A beat was heard that was sent at this time, and with it all that was told before.
+    /// A heartbeat that was sent at this time has arrived, and with it all earlier notifications.
     pub fn heard(&self, sent_at: u64) {
         self.heard_until.fetch_max(sent_at.saturating_add(millis(MAX_SILENCE)), Ordering::AcqRel);
     }
 
-    /// The connection was lost: until the next beat nothing is heard.
+    /// The connection was lost: the feed is not live until the next heartbeat.
     pub fn lost(&self) {
         self.heard_until.store(0, Ordering::Release);
     }
 
-    /// Whether the feed was heard of lately.
+    /// Whether a heartbeat has arrived recently.
     #[must_use]
     pub fn is_live(&self) -> bool {
         self.now() < self.heard_until.load(Ordering::Acquire)
@@ -68,7 +68,7 @@ mod tests {
         assert!(health.is_live());
         health.lost();
         assert!(!health.is_live());
-        // A late heartbeat says nothing of now.
+        // A late heartbeat does not make the feed live.
         health.heard(health.now() - millis(MAX_SILENCE));
         assert!(!health.is_live());
     }

@@ -13,7 +13,7 @@ pub struct ForeignRow {
     pub aggregate_type: String,
     /// The id of the aggregate.
     pub aggregate_id: String,
-    /// The place among the events of the aggregate, from 1.
+    /// The sequence number among the events of the aggregate, from 1.
     pub sequence: i64,
     /// The name of the event.
     pub event_type: String,

@@ -1,16 +1,16 @@
-//! Whether the server can do its work.
+//! The health of the server.
 
 use async_trait::async_trait;
 
 use crate::kernel::error::Result;
 
-/// Asks the database whether it answers, has the schema this server needs, and takes writes.
+/// Checks that the database responds, has the schema this server needs, and accepts writes.
 #[async_trait]
 pub trait HealthCheck: Send + Sync {
     /// Fails if requests that need the database would fail.
     async fn check_database(&self) -> Result<()>;
-    /// Fails if requests that write would fail. It may be asked as often as anybody likes.
+    /// Fails if requests that write would fail. It is cheap, however often it is called.
     async fn check_writes(&self) -> Result<()>;
-    /// Fails if the server does not hear of what other servers change, and so goes by what the database says each time.
+    /// Fails if the server does not receive the changes of other servers, and so reads everything from the database.
     fn check_feed(&self) -> Result<()>;
 }

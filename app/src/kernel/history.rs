@@ -1,35 +1,37 @@
-//! The histories that nouns have.
+//! The histories of nouns.
 
 use crate::{Permission, Scope};
 
-/// The history of a noun: what its objects are called, who may look at it, and who may bring back an earlier state.
+/// The history of a noun: the names of its objects, and the permissions to read it and to restore an earlier state.
 #[derive(Clone, Copy, Debug)]
 pub struct HistoryOf {
     /// The type of the aggregate.
     pub noun: &'static str,
-    /// What the client is told when there is no such object.
+    /// The message to the client if the object does not exist.
     pub missing: &'static str,
-    /// The name of the object in a request.
+    /// How a request identifies the object.
     pub key: KeyOf,
-    /// The permission to look at the history: that to change the object where others may view it; none for one's own.
+    /// The permission to read the history: the one to change the object where others may view it; `None` for the
+    /// caller's own.
     pub read: Option<Permission>,
-    /// What is needed to bring back an earlier state.
+    /// The permission to restore an earlier state.
     pub write: Option<Permission>,
-    /// What is needed as well if the object has been deleted.
+    /// The additional permission to restore a deleted object.
     pub create: Option<Permission>,
 }
 
-/// The name of an object in a request.
+/// How a request identifies an object.
 #[derive(Clone, Copy, Debug)]
 pub enum KeyOf {
-    /// By a uid in the path. If permissions can be granted on the object itself, they decide who may do what.
+    /// By a uid in the path. If permissions can be granted on the object itself, they decide about access.
     Uid,
     /// By a number in the path.
     Number,
-    /// By a number in the path, of what can be on a dashboard. Its history is for those who administer all content.
+    /// By a number in the path, for objects that can be on a dashboard. Only actors who administer all content may read
+    /// the history.
     NumberOfContent,
-    /// By a number in the path, of what belongs to no org.
+    /// By a number in the path, for objects that belong to no org.
     ServerNumber,
-    /// Not at all: the caller has one of it, which this names.
+    /// Not at all: the caller has one such object, whose key this returns.
     Caller(fn(&Scope) -> String),
 }

@@ -1,18 +1,18 @@
-//! Where numeric ids come from.
+//! Allocation of numeric ids.
 
 use async_trait::async_trait;
 use kymograph_domain::OrgId;
 
 use crate::kernel::error::Result;
 
-/// What is numbered.
+/// The kinds of numbered objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum IdKind {
-    /// Orgs, numbered on the server.
+    /// Orgs, numbered across the server.
     Org,
-    /// Users and service accounts, numbered on the server.
+    /// Users and service accounts, numbered across the server.
     User,
-    /// What an org owns, numbered in the org.
+    /// Objects of an org, numbered per org.
     Object,
 }
 
@@ -28,9 +28,9 @@ impl IdKind {
     }
 }
 
-/// Hands out numbers that were never handed out before.
+/// Allocates numbers, each only once.
 #[async_trait]
 pub trait IdAllocator: Send + Sync {
-    /// The next number, from 1. Numbers can be left out, never repeated.
+    /// The next number, from 1. Numbers may be skipped, but never repeated.
     async fn next_id(&self, org: OrgId, kind: IdKind) -> Result<i64>;
 }

@@ -1,5 +1,5 @@
-//! Work that is done after the commit that causes it. It is written in that commit, so it is neither lost nor done for
-//! nothing, and it is done at least once: who does it may die before that is written down.
+//! Background work after a commit. A job is written in the commit that causes it, so it is neither lost nor run without
+//! a cause. It runs at least once: a worker may crash before it records the result.
 
 use std::time::Duration;
 
@@ -12,40 +12,42 @@ use crate::kernel::error::{Error, Result};
 use crate::kernel::random::random_uid;
 use crate::kernel::side_write::SideWrite;
 
-/// How often a job is tried, unless its kind says else. The last time is about an hour after the first.
+/// The maximum number of attempts of a job, unless its kind overrides it. The last one is about an hour after the
+/// first.
 pub const MAX_ATTEMPTS: u32 = 12;
 
-/// How long a job may take at a time, unless its kind says else.
+/// The timeout of an attempt, unless the kind of the job overrides it.
 pub const TIME_LIMIT: Duration = Duration::from_secs(60);
 
-/// For how long a dead job is kept.
+/// The retention of a dead job.
 pub const KEEP_DEAD: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// A kind of work. What implements it is the payload, which names what the work is about and holds no secret.
+/// A kind of job. The implementing type is the payload, which identifies the subject of the work and contains no
+/// secret.
 pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The stored name of the kind.
     const KIND: &'static str;
-    /// How often it is tried before it is dead; `None` for as long as it takes.
+    /// The maximum number of attempts before the job is dead; `None` for no maximum.
     const MAX_ATTEMPTS: Option<u32> = Some(MAX_ATTEMPTS);
-    /// How long it may take at a time.
+    /// The timeout of an attempt.
     const TIME_LIMIT: Duration = TIME_LIMIT;
 }
 
-/// What comes after a job that succeeded.
+/// What happens after a job has succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Then {
-    /// Nothing: it is forgotten.
+    /// The job is deleted.
     Done,
-    /// The same once more, after so long.
+    /// The same job runs again after this delay.
     Again(Duration),
 }
 
-/// Why a job did not succeed.
+/// The reason why a job failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JobError {
-    /// It is to be tried again.
+    /// A retry may succeed.
     Retry(String),
-    /// It would not succeed another time either.
+    /// A retry would fail, too.
     GiveUp(String),
 }
 
@@ -55,13 +57,13 @@ impl From<Error> for JobError {
     }
 }
 
-/// Does the work of a kind. The same job can come more than once.
+/// Handles the jobs of a kind. The same job can run more than once.
 #[async_trait]
 pub trait JobHandler<J: Job>: Send + Sync {
-    /// Does it.
+    /// Runs the job.
     async fn run(&self, job: &J) -> Result<Then, JobError>;
 
-    /// Hears that it is given up, before it is dead.
+    /// Called when the job is given up, before it is dead.
     async fn gave_up(&self, _job: &J, _reason: &str) -> Result<()> {
         Ok(())
     }
@@ -72,24 +74,24 @@ pub trait JobHandler<J: Job>: Send + Sync {
 pub struct NewJob {
     /// Its id.
     pub id: String,
-    /// The org whose turn it takes, [`OrgId::SERVER`] for the server's own.
+    /// The org whose share of the workers it uses; [`OrgId::SERVER`] for the server's own.
     pub org: OrgId,
     /// The kind.
     pub kind: &'static str,
     /// The payload, as JSON text.
     pub payload: String,
-    /// How long it waits after the commit.
+    /// The delay after the commit.
     pub delay: Duration,
 }
 
 impl NewJob {
-    /// A job that is done as soon as may be.
+    /// A job that is due at once.
     pub fn once<J: Job>(org: OrgId, job: &J) -> Result<Self> {
         Self::try_new(random_uid()?.to_string(), org, job, Duration::ZERO)
     }
 
-    /// A job of which an org has one at most. If it has one already, the earlier time counts. One that is under way is
-    /// done again, because it may have missed the reason for this one.
+    /// A job that exists at most once per org. For an existing one the earlier time counts. A running one runs again,
+    /// because it may have missed the reason for this one.
     pub fn of_org<J: Job>(org: OrgId, job: &J, delay: Duration) -> Result<Self> {
         Self::try_new(format!("{}-{org}", J::KIND), org, job, delay)
     }
@@ -107,8 +109,8 @@ pub trait JobWriter: Send + Sync {
     fn write(&self, job: NewJob) -> SideWrite;
     /// Writes a job that belongs to no commit.
     async fn write_alone(&self, job: NewJob) -> Result<()>;
-    /// Deletes all jobs of an org, which ends.
+    /// Deletes all jobs of an org that ends.
     fn delete_all(&self, org: OrgId) -> SideWrite;
-    /// Has the workers of this server look for what is due, without which they do so within a second.
+    /// Makes the workers of this server look for due jobs at once, instead of within a second.
     fn wake(&self);
 }

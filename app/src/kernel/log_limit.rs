@@ -17,13 +17,13 @@ struct State {
 }
 
 impl LogLimit {
-    /// A limit that has let nothing through yet.
+    /// A limit that has admitted nothing yet.
     #[must_use]
     pub const fn new() -> Self {
         Self(Mutex::new(State { last: None, suppressed: 0 }))
     }
 
-    /// How many lines were suppressed since the last one, if it is time for another.
+    /// The number of lines suppressed since the last one, if another one is admitted now.
     pub fn admit(&self) -> Option<u64> {
         self.admit_at(Instant::now())
     }

@@ -7,13 +7,13 @@ use sha2::{Digest, Sha256};
 
 use crate::kernel::error::Result;
 
-/// How many mails a user can make the server send within the window, and how many can be sent to an address.
+/// The maximum number of mails that a user can request within the window, and that can be sent to an address.
 pub const MAX_MAILS: i64 = 3;
 
-/// For how long a mail counts, in seconds.
+/// The window in which mails are counted, in seconds.
 pub const MAIL_WINDOW_SECONDS: i64 = 60 * 60;
 
-/// How much of what a mail server says is kept, in characters.
+/// The maximum number of characters stored of a mail server's error.
 const MAX_REASON: usize = 300;
 
 /// A mail to one person.
@@ -27,7 +27,7 @@ pub struct Mail {
     pub text: String,
 }
 
-/// Why a mail was not sent, in words for the log and for who administers the server.
+/// The reason why a mail was not sent, for the log and for server admins.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{reason}")]
 pub struct MailError {
@@ -36,35 +36,34 @@ pub struct MailError {
 }
 
 impl MailError {
-    /// An error with a reason, of which a bounded part is kept. It has no control characters, which a mail server may
-    /// have put into what it said.
+    /// An error with a reason, which is truncated and stripped of control characters that a mail server may have sent.
     #[must_use]
     pub fn new(reason: &str) -> Self {
         let printable = reason.chars().map(|character| if character.is_control() { ' ' } else { character });
         Self { reason: printable.take(MAX_REASON).collect(), is_final: false }
     }
 
-    /// The same of a mail that would not be sent another time either.
+    /// The same error, as one that a retry would not fix.
     #[must_use]
     pub fn finally(self) -> Self {
         Self { is_final: true, ..self }
     }
 
-    /// Whether the mail would not be sent another time either.
+    /// Whether a retry would fail, too.
     #[must_use]
     pub fn is_final(&self) -> bool {
         self.is_final
     }
 }
 
-/// A mail that a user makes the server send.
+/// A mail that a user has requested.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestedMail {
     /// The user.
     pub user: UserId,
-    /// The SHA-256 of the folded address: all that has to be kept of it.
+    /// The SHA-256 of the folded address: only this is stored.
     pub address_hash: [u8; 32],
-    /// When.
+    /// The time of the request.
     pub at: Timestamp,
 }
 
@@ -76,20 +75,20 @@ impl RequestedMail {
     }
 }
 
-/// Counts the mails that users make the server send.
+/// Counts the mails that users have requested.
 #[async_trait]
 pub trait MailBudget: Send + Sync {
-    /// Counts a mail before it is sent, and returns whether it may be: not after [`MAX_MAILS`] of the user or to the
-    /// address within [`MAIL_WINDOW_SECONDS`].
+    /// Counts a mail before it is sent. Returns false if the user or the address has reached [`MAX_MAILS`] within
+    /// [`MAIL_WINDOW_SECONDS`].
     async fn take(&self, mail: &RequestedMail) -> Result<bool>;
 
-    /// Deletes what counts no more.
+    /// Deletes expired counts.
     async fn delete_expired(&self, now: Timestamp) -> Result<()>;
 }
 
 /// Sends mail.
 #[async_trait]
 pub trait Mailer: Send + Sync {
-    /// Hands a mail over to a mail server, or says within seconds that it could not.
+    /// Hands a mail over to a mail server, or fails within seconds.
     async fn send(&self, mail: &Mail) -> Result<(), MailError>;
 }

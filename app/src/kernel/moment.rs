@@ -1,4 +1,4 @@
-//! Points in an org's time, by which reads answer as of then.
+//! Points in the history of an org, for reads of its state at that time.
 
 use std::sync::Arc;
 
@@ -10,30 +10,30 @@ use crate::Scope;
 use crate::kernel::clock::Clock;
 use crate::kernel::error::{Error, Result};
 
-/// Reads where an org's log and its streams stood at a time.
+/// Reads the position of an org's log, and the versions of its streams, at points in time.
 #[async_trait]
 pub trait LogReader: Send + Sync {
     /// The position of the last event of the org.
     async fn last_position(&self, scope: &Scope) -> Result<i64>;
     /// For each time, the position of the last event that was recorded by then, 0 if there was none.
     async fn positions_at(&self, scope: &Scope, times: &[Timestamp]) -> Result<Vec<i64>>;
-    /// The version of a stream by a position, 0 if it had no event.
+    /// The version of a stream at a position, 0 if it had no event.
     async fn version_at(&self, scope: &Scope, stream: &StreamId, position: i64) -> Result<i64>;
 }
 
-/// What was found at a point in time.
+/// The state of an object at a point in time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Then<T> {
-    /// It was there.
+    /// It existed.
     There(T),
-    /// It was not there yet.
+    /// It did not exist yet.
     NotYet,
     /// It had been deleted.
     Gone,
 }
 
 impl<T> Then<T> {
-    /// What was there, or an error that says why there was nothing.
+    /// The object, or an error that says why it did not exist.
     pub fn there(self, what: &str) -> Result<T> {
         match self {
             Self::There(found) => Ok(found),
@@ -52,14 +52,14 @@ pub struct Moments {
 }
 
 impl Moments {
-    /// Points in time on this log.
+    /// Resolves points in time on this log.
     #[must_use]
     pub fn new(log: Arc<dyn LogReader>, clock: Arc<dyn Clock>) -> Self {
         Self { log, clock }
     }
 
-    /// The position that a client means: by RFC 3339, by milliseconds since 1970, or as a position. A number that would be
-    /// a time before 1973 is a position: no org has so many events.
+    /// The position that a text of a client stands for: RFC 3339, milliseconds since 1970, or a position. A number that
+    /// would be a time before 1973 is a position: no org has that many events.
     pub async fn resolve(&self, scope: &Scope, text: &str) -> Result<i64> {
         let future = || Error::invalid("at is in the future");
         if let Some(position) = text.parse().ok().filter(|number| (0..FIRST_MILLISECONDS).contains(number)) {

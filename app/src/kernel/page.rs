@@ -1,6 +1,6 @@
 //! Paging by number, as Grafana's lists do it.
 
-/// The largest page that can be asked for.
+/// The maximum size of a page.
 pub const MAX_PER_PAGE: i64 = 5000;
 
 /// One page of a list.
@@ -8,13 +8,12 @@ pub const MAX_PER_PAGE: i64 = 5000;
 pub struct Page {
     /// The page's number, from 1.
     pub number: i64,
-    /// How many entries a page has.
+    /// The number of entries per page.
     pub size: i64,
 }
 
 impl Page {
-    /// The page that a client asked for; nothing, zero and negative numbers mean the first page and the
-    /// default size.
+    /// The page that a client requests; missing, zero and negative numbers mean the first page and the default size.
     #[must_use]
     pub fn of(number: Option<i64>, size: Option<i64>, default_size: i64) -> Self {
         Self {
@@ -23,7 +22,7 @@ impl Page {
         }
     }
 
-    /// How many entries come before the page.
+    /// The number of entries before the page.
     #[must_use]
     pub fn offset(&self) -> i64 {
         (self.number - 1).saturating_mul(self.size)

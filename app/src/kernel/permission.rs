@@ -1,10 +1,10 @@
-//! Permissions by Grafana's action names, with the roles that carry them. Each area declares its own in a file of its own.
+//! Permissions by Grafana's action names, with the roles that have them. Each area declares its own in a separate file.
 
 use std::hash::{Hash, Hasher};
 
 use kymograph_domain::{AccessLevel, OrgRole};
 
-/// One thing that can be allowed: a row of the table of permissions.
+/// A permission: a row of the table of permissions.
 #[derive(Clone, Copy, Debug)]
 pub struct Permission {
     pub(crate) action: &'static str,
@@ -12,13 +12,13 @@ pub struct Permission {
     pub(crate) role: Option<OrgRole>,
     /// True if server admins have it, for the server and for the administration of every org.
     pub(crate) is_server: bool,
-    /// The objects, by Grafana's names, on which who has it on everything has it; empty for a permission without an object.
+    /// The scopes, by Grafana's names, of an actor who has it on all objects; empty for a permission without an object.
     pub(crate) scopes: &'static [&'static str],
-    /// The level that it takes on a folder, for the folder and what is inside.
+    /// The access level that it requires on a folder, for the folder and its content.
     pub(crate) on_folder: Option<AccessLevel>,
-    /// The level that it takes on a dashboard.
+    /// The access level that it requires on a dashboard.
     pub(crate) on_dashboard: Option<AccessLevel>,
-    /// The level that it takes on a data source.
+    /// The access level that it requires on a data source.
     pub(crate) on_data_source: Option<AccessLevel>,
 }
 
@@ -36,7 +36,7 @@ macro_rules! permissions {
 }
 
 impl Permission {
-    /// A permission that nobody has, which rows are made of.
+    /// A permission that no actor has: the defaults of all rows.
     pub(crate) const NOBODYS: Self = Self {
         action: "",
         role: None,
@@ -53,13 +53,13 @@ impl Permission {
         self.action
     }
 
-    /// True if a role carries it in its own org.
+    /// True if a role has it in its own org.
     #[must_use]
     pub fn is_of(self, role: OrgRole) -> bool {
         self.role.is_some_and(|lowest| lowest <= role)
     }
 
-    /// The names of the roles that carry it.
+    /// The names of the roles that have it.
     #[must_use]
     pub fn roles(self) -> Vec<&'static str> {
         let roles = [OrgRole::None, OrgRole::Viewer, OrgRole::Editor, OrgRole::Admin].into_iter();
@@ -81,13 +81,13 @@ impl Hash for Permission {
     }
 }
 
-/// The permissions that an actor has by its role and by administering the server.
+/// The permissions of an actor by its role and as a server admin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rights {
     /// The role in the org.
     pub role: Option<OrgRole>,
-    /// True for a server admin. Its rights hold for the server and for the administration of every org, but do not open any
-    /// org's dashboards and folders.
+    /// True for a server admin, whose rights cover the server and the administration of every org, but no org's
+    /// dashboards and folders.
     pub is_server_admin: bool,
 }
 

@@ -4,7 +4,7 @@ use kymograph_domain::Uid;
 
 use crate::kernel::error::{Error, Result};
 
-/// Random bytes that cannot be guessed.
+/// Unpredictable random bytes.
 pub fn random_bytes<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(Error::internal)?;
@@ -16,7 +16,7 @@ pub fn random_uid() -> Result<Uid> {
     random_bytes().map(Uid::from_random)
 }
 
-/// The uid that a client names, or a new one if it names none.
+/// The uid that a client requests, or a new one if it requests none.
 pub fn uid_or_random(uid: Option<&str>) -> Result<Uid> {
     match uid.filter(|uid| !uid.is_empty()) {
         Some(uid) => Ok(Uid::try_new(uid)?),

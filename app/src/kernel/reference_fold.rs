@@ -1,4 +1,4 @@
-//! A second implementation of folding, with which a verification compares the first.
+//! A second implementation of folding, which a verification compares with the first.
 
 use async_trait::async_trait;
 use kymograph_domain::OrgId;

@@ -1,4 +1,4 @@
-//! Who asks, for which org, with which rights: the first argument of every use case and repository method.
+//! The caller, the org and the permissions of a request: the first argument of every use case and repository method.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,11 +8,11 @@ use kymograph_domain::{OrgId, OrgRole, Timestamp, UserId};
 use crate::kernel::error::{Error, ErrorKind, Result};
 use crate::kernel::permission::{Permission, Rights};
 
-/// The right to act for one org. Without one, nothing that a tenant owns can be read or written.
+/// The right to act for one org. Without one, no tenant data can be read or written.
 #[derive(Clone, Debug)]
 pub struct Scope {
     org: OrgId,
-    /// The org that the request came for, whatever org it is led to.
+    /// The org of the request, even if the scope is for another org.
     home: OrgId,
     role: OrgRole,
     member_since: Option<Timestamp>,
@@ -22,11 +22,11 @@ pub struct Scope {
     request: Arc<RequestContext>,
     /// The time at which the rights were looked up.
     known_at: Instant,
-    /// Whether what is done takes rights of the actor.
+    /// Whether the actor's rights are checked again at the commit.
     takes_rights: bool,
 }
 
-/// Who acts.
+/// The user, service account or server that acts.
 #[derive(Clone, Debug, Default)]
 pub struct Actor {
     /// The user's id, 0 for the server itself.
@@ -35,32 +35,32 @@ pub struct Actor {
     pub uid: String,
     /// The user's login.
     pub login: String,
-    /// Whether the user administers the server.
+    /// Whether the user is a server admin.
     pub is_server_admin: bool,
 }
 
-/// What is known of the request that an action came with. It is kept with every event.
+/// The context of a request. It is stored with every event.
 #[derive(Clone, Debug, Default)]
 pub struct RequestContext {
     /// The id of this request.
     pub request_id: String,
     /// The W3C trace id, empty if the request carried none.
     pub trace_id: String,
-    /// What connects the requests of one undertaking; the client's choice, else the request's id.
+    /// The id that related requests share: the client's choice, otherwise the request's id.
     pub correlation_id: String,
-    /// How the credentials were given: `basic`, `session`, `token`, `jwt` or `server`.
+    /// The authentication method: `basic`, `session`, `token`, `jwt` or `server`.
     pub auth_method: &'static str,
-    /// The id of the session or of the service account's token that was used, if one was.
+    /// The id of the session or of the service account's token, if one was used.
     pub token_id: Option<i64>,
-    /// The address that the request came from: the peer's, or what a proxy that is trusted says.
+    /// The client's address: the peer's, or the one that a trusted proxy reports.
     pub ip: String,
-    /// The client's name for itself.
+    /// The client's user agent.
     pub user_agent: String,
     /// The key under which the client may repeat the request.
     pub idempotency: Option<IdempotencyKey>,
 }
 
-/// A client's promise that requests with this key are one and the same.
+/// A client's promise that requests with this key are repetitions of the same one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyKey {
     /// The key: the client's text, bound to the user.
@@ -69,28 +69,29 @@ pub struct IdempotencyKey {
     pub request_hash: [u8; 32],
 }
 
-/// The types of aggregates by which rights are given and taken.
+/// The types of aggregates that grant or revoke rights.
 pub const GIVE_RIGHTS: &[&str] =
     &["invite", "membership", "org", "resource_permission", "service_account", "team", "user"];
 
-/// The ground of an actor's rights, which may end while a command is decided and waits to be written.
+/// The basis of an actor's rights, which may end while a command is decided and waits to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// It administers the server.
+    /// The actor is a server admin.
     ServerAdmin(UserId),
-    /// It administers the server, and is a member of an org with a role since then, which opens the org's content.
+    /// The actor is a server admin and, since this time, a member of an org with a role, which gives access to the
+    /// org's content.
     ServerAdminInOrg(OrgId, UserId, OrgRole, Timestamp),
-    /// It is a member of an org with a role since then.
+    /// The actor is, since this time, a member of an org with a role.
     Member(OrgId, UserId, OrgRole, Timestamp),
-    /// It is a service account of an org with a role, and came with one of its tokens.
+    /// The actor is a service account of an org with a role, authenticated by one of its tokens.
     ServiceAccount(OrgId, UserId, OrgRole, i64),
-    /// It is a user who may log in.
+    /// The actor is a user who may log in.
     User(UserId),
 }
 
 impl Standing {
-    /// The ground that is checked with what is written to the log of an org. Of a membership in another org only the user is
-    /// to be seen there; of a service account nothing.
+    /// The basis that is checked at a write to the log of an org. For a membership in another org only the user can be
+    /// checked there; for a service account nothing.
     #[must_use]
     pub fn seen_from(self, log: OrgId) -> Option<Self> {
         match self {
@@ -102,7 +103,7 @@ impl Standing {
     }
 }
 
-/// The right to act on the data of any org, which server admins have and the server itself.
+/// The right to act on the data of any org, which server admins and the server itself have.
 #[derive(Clone, Copy, Debug)]
 pub struct AcrossOrgs(());
 
@@ -127,19 +128,19 @@ impl Scope {
         }
     }
 
-    /// The same scope of a user who has been a member of the org since then.
+    /// The same scope, with the start of the user's membership in the org; `None` for a non-member.
     #[must_use]
     pub fn since(self, member_since: Option<Timestamp>) -> Self {
         Self { member_since, ..self }
     }
 
-    /// The same scope, in which the server writes down what the actor has tried, whatever has become of its rights since.
+    /// The same scope, for the server's record of the actor's attempt, even if the actor's rights have ended since.
     #[must_use]
     pub(crate) fn without_standing(self) -> Self {
         Self { takes_rights: false, ..self }
     }
 
-    /// The scope of the server's own acts, such as the first set-up.
+    /// The scope of the server's own actions, such as the initial setup.
     #[must_use]
     pub fn of_server() -> Self {
         let actor = Actor { login: "server".into(), is_server_admin: true, ..Actor::default() };
@@ -147,7 +148,7 @@ impl Scope {
         Self::of_member(OrgId::SERVER, OrgRole::None, Arc::new(actor), Arc::new(request))
     }
 
-    /// The scope of what the server does by itself because of a request whose sender it does not know yet.
+    /// The scope of the server's own actions for a request that is not authenticated yet.
     #[must_use]
     pub(crate) fn of_server_for(request: &RequestContext) -> Self {
         let request = RequestContext { idempotency: None, ..request.clone() };
@@ -160,8 +161,8 @@ impl Scope {
         Self::of_member(org, OrgRole::None, self.actor.clone(), self.request.clone())
     }
 
-    /// The same scope of a request that the client may repeat under a key, which is bound to who asks: nobody can fetch
-    /// another's answer by guessing a key.
+    /// The same scope, with a key under which the client may repeat the request. It is bound to the caller: nobody can
+    /// fetch the response of another caller by guessing a key.
     #[must_use]
     pub fn with_idempotency(&self, key: &str, request_hash: [u8; 32]) -> Self {
         let key = format!("{}/{key}", self.actor.user_id);
@@ -176,8 +177,8 @@ impl Scope {
         self.org
     }
 
-    /// The org that the request came for. What is kept for a repetition of the request belongs there, because the org
-    /// that it acts on may be gone by then.
+    /// The org of the request. Data stored for repeated requests belongs to it, because the org that the request acts
+    /// on may be deleted by then.
     #[must_use]
     pub fn home(&self) -> OrgId {
         self.home
@@ -189,25 +190,25 @@ impl Scope {
         self.role
     }
 
-    /// Whether the actor may do everything with all folders and dashboards of the org. A server admin may where it
-    /// is a member with a role, but not in orgs that it only administers.
+    /// Whether the actor has full access to all folders and dashboards of the org. A server admin has it where it is a
+    /// member with a role, but not in orgs that it only administers.
     #[must_use]
     pub fn administers_content(&self) -> bool {
         self.role == OrgRole::Admin || (self.actor.is_server_admin && self.role != OrgRole::None)
     }
 
-    /// Fails unless the actor administers all content, which the refusal says by the permission that would be needed.
+    /// Fails unless the actor administers all content. The error names the permission that would be needed.
     pub(crate) fn require_administers_content(&self, permission: Permission) -> Result<()> {
         if self.administers_content() { Ok(()) } else { Err(denied(permission)) }
     }
 
-    /// Since when the actor has been a member of the org; `None` if it is none.
+    /// The start of the actor's membership in the org; `None` for a non-member.
     #[must_use]
     pub fn member_since(&self) -> Option<Timestamp> {
         self.member_since
     }
 
-    /// True if the actor is a member of the org that the request came for, or a service account of it.
+    /// True if the actor is a member or a service account of the org of the request.
     #[must_use]
     pub fn belongs_to_home(&self) -> bool {
         self.member_since.is_some() || self.request.auth_method == "token"
@@ -219,11 +220,12 @@ impl Scope {
         self.known_at
     }
 
-    /// The ground of the actor's rights; none for the server itself or a guest with an invite, whose rights do not end.
+    /// The basis of the actor's rights; `None` for the server itself or a guest with an invite, whose rights do not
+    /// end.
     #[must_use]
     pub fn standing(&self) -> Option<Standing> {
         let (org, user) = (self.home, self.actor.user_id);
-        // The server also acts for requests whose sender it does not know yet.
+        // The server also acts for requests that are not authenticated yet.
         if user == UserId::SERVER || !self.takes_rights {
             return None;
         }
@@ -253,7 +255,7 @@ impl Scope {
         rights(self) == rights(other)
     }
 
-    /// Who acts.
+    /// The actor.
     #[must_use]
     pub fn actor(&self) -> &Actor {
         &self.actor
@@ -265,23 +267,24 @@ impl Scope {
         &self.request
     }
 
-    /// Whether the actor may do something in the org.
+    /// Whether the actor has a permission in the org.
     #[must_use]
     pub fn allows(&self, permission: Permission) -> bool {
         self.rights.allow(permission)
     }
 
-    /// Fails unless the actor may do something in the org.
+    /// Fails unless the actor has a permission in the org.
     pub fn require(&self, permission: Permission) -> Result<()> {
         if self.allows(permission) { Ok(()) } else { Err(denied(permission)) }
     }
 
-    /// Fails unless the actor is a member of the org, whose role or grants then say what it finds there.
+    /// Fails unless the actor is a member of the org, whose role or grants then decide about access, or has the
+    /// permission.
     pub fn require_member(&self, permission: Permission) -> Result<()> {
         if self.member_since.is_some() { Ok(()) } else { self.require(permission) }
     }
 
-    /// Fails unless the actor may do something on the whole server.
+    /// Fails unless the actor has a permission on the whole server.
     pub fn require_on_server(&self, permission: Permission) -> Result<()> {
         if self.server_rights.allow(permission) { Ok(()) } else { Err(denied(permission)) }
     }
@@ -292,8 +295,8 @@ impl Scope {
         Ok(AcrossOrgs(()))
     }
 
-    /// The same actor in another org, where it must have the permission: as a member of that org if it is
-    /// the scope's own, else by its rights on the whole server.
+    /// The same actor in another org, where it must have the permission: by its rights in the org if it is the scope's
+    /// own, otherwise by its rights on the whole server.
     pub fn in_org(&self, org: OrgId, permission: Permission) -> Result<Self> {
         if org == self.org {
             self.require(permission)?;
@@ -305,7 +308,7 @@ impl Scope {
     }
 }
 
-/// The error of who may not do something.
+/// The error for an actor without a permission.
 pub(crate) fn denied(permission: Permission) -> Error {
     Error::new(
         ErrorKind::Forbidden,

@@ -1,4 +1,4 @@
-//! Secrets, which are kept outside the log, because the log is shown, exported and never forgets.
+//! Secrets, which are stored outside the log, because the log is shown, exported and append-only.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::kernel::error::Result;
 use crate::kernel::side_write::SideWrite;
 
-/// A secret to be kept, or deleted.
+/// A secret to be stored or deleted.
 #[derive(Clone)]
 pub struct SecretWrite {
     /// The org that owns it.
@@ -26,18 +26,18 @@ impl fmt::Debug for SecretWrite {
     }
 }
 
-/// Encrypts secrets with a key of their org, and writes them as parts of commits. A secret is bound to its org and name:
-/// what was sealed for another one does not open.
+/// Encrypts secrets with a key of their org, and writes them as parts of commits. A secret is bound to its org and
+/// name: a value sealed for another one cannot be opened.
 #[async_trait]
 pub trait Secrets: Send + Sync {
-    /// Encrypts a secret as it is kept.
+    /// Encrypts a secret for storage.
     async fn seal(&self, org: OrgId, key: &str, value: &str) -> Result<Vec<u8>>;
-    /// Decrypts a secret as it is kept.
+    /// Decrypts a stored secret.
     async fn open(&self, org: OrgId, key: &str, sealed: &[u8]) -> Result<Zeroizing<String>>;
-    /// Keeps a secret that is sealed.
+    /// Stores a sealed secret.
     fn keep(&self, org: OrgId, key: String, sealed: Vec<u8>) -> SideWrite;
     /// Deletes a secret.
     fn delete(&self, org: OrgId, key: String) -> SideWrite;
-    /// Deletes all secrets of an org, which ends, and the key that they are sealed with.
+    /// Deletes all secrets of an org that ends, and the key that they are sealed with.
     fn delete_all(&self, org: OrgId) -> [SideWrite; 2];
 }

@@ -1,4 +1,4 @@
-//! Keys that all servers on one database share, and nobody else has.
+//! Secret keys that all servers on one database share.
 
 use async_trait::async_trait;
 
@@ -7,9 +7,9 @@ use crate::kernel::error::Result;
 /// A key.
 pub type ServerKey = [u8; 32];
 
-/// Keeps keys.
+/// Stores keys.
 #[async_trait]
 pub trait ServerKeys: Send + Sync {
-    /// The key of that name, which is drawn when it is first asked for.
+    /// The key with this name, generated at its first use.
     async fn server_key(&self, name: &str) -> Result<ServerKey>;
 }

@@ -1,11 +1,11 @@
-//! The settings the server runs with, for who administers it.
+//! The settings of the server, for server admins.
 
 use std::collections::BTreeMap;
 
 use crate::kernel::error::Result;
 use crate::{Permission, Scope};
 
-/// The text of each setting by section and key. Secrets are left out of it by whoever makes it.
+/// The text of each setting by section and key. Its creator has left out secrets.
 pub type SettingBag = BTreeMap<&'static str, BTreeMap<&'static str, String>>;
 
 /// The use cases of settings.

@@ -1,6 +1,7 @@
-//! Statements of a slice's own that are part of a commit: checks of what it was decided on, and writes beside the log.
+//! A slice's own statements that are part of a commit: checks of the premises of its decision, and writes in addition
+//! to the log.
 //!
-//! The adapter of the slice makes them, so that neither a unit of work nor its executor knows what they are about.
+//! The adapter of the slice creates them, so that neither a unit of work nor its executor depends on their subject.
 
 use std::fmt;
 
@@ -44,21 +45,21 @@ from! {
     Option<Timestamp> => Time(value => value),
 }
 
-/// The meaning of a statement's failure on a rule of the database.
+/// The meaning of a statement's failure on a database constraint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnFailure {
-    /// Nothing that a client could cause.
+    /// An internal error, which no client can cause.
     Fault,
-    /// The command was decided on a state that has changed: decide again.
+    /// A conflict: the command was decided on stale state and must be decided again.
     Conflict,
-    /// The command breaks a rule.
+    /// The command breaks an invariant.
     Broken(Invariant),
 }
 
 /// A statement that is part of a commit.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SideWrite {
-    /// The org whose rows it is about.
+    /// The org that owns the rows.
     pub org: OrgId,
     /// The text.
     pub sql: &'static str,

@@ -1,20 +1,20 @@
-//! How much of a text counts that is searched for.
+//! Limits on search texts.
 
 use std::borrow::Cow;
 
-/// How many characters count of a text that is searched for. No name needs more to be told from the others.
+/// The maximum number of characters of a search text. Names need no more to be distinguished.
 pub const MAX_SEARCHED_CHARACTERS: usize = 200;
-/// How many words count where each of them is looked for.
+/// The maximum number of words of a text whose words are searched for separately.
 pub const MAX_SEARCHED_WORDS: usize = 10;
 
-/// What counts of a text that is searched for as it is.
+/// The part of a text that is used for a search for the whole text.
 #[must_use]
 pub fn searched_text(text: &str) -> &str {
     let end = text.char_indices().nth(MAX_SEARCHED_CHARACTERS).map_or(text.len(), |(end, _)| end);
     &text[..end]
 }
 
-/// What counts of a text whose words are searched for.
+/// The part of a text that is used for a search for its words.
 #[must_use]
 pub fn searched_words(text: &str) -> Cow<'_, str> {
     let text = searched_text(text);

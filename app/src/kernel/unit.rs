@@ -1,4 +1,4 @@
-//! A unit of work: what one use case loads and decides before it is committed.
+//! A unit of work: the aggregates that one use case loads, and its decisions before they are committed.
 
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +15,7 @@ use crate::kernel::secret::{SecretWrite, Secrets};
 use crate::kernel::side_write::SideWrite;
 use crate::kernel::work::{Admission, Admissions, MAX_WAIT};
 
-/// An aggregate as it was loaded, with what was decided on it since.
+/// A loaded aggregate, with the events decided since.
 pub struct Entity<A: Stream> {
     org: OrgId,
     stream_id: StreamId,
@@ -33,13 +33,13 @@ impl<A: Stream> Entity<A> {
         Ok(Self { org, stream_id, version, state, events: Vec::new() })
     }
 
-    /// How many events it has, those included that were decided since it was loaded.
+    /// The number of its events, including those decided since it was loaded.
     #[must_use]
     pub fn version(&self) -> i64 {
         self.version + i64::try_from(self.events.len()).unwrap_or_default()
     }
 
-    /// Tells the aggregate to do something; what it decides is kept until the entity is recorded.
+    /// Runs a command on the aggregate. Its events are kept until the entity is recorded.
     pub async fn tell(&mut self, command: A::Command) -> Result<()> {
         let sink = EventSink::default();
         self.state.handle(command, &(), &sink).await?;
@@ -56,27 +56,28 @@ impl<A: Stream> Deref for Entity<A> {
     }
 }
 
-/// What a use case decided: its unit of work and what it answers.
+/// The decision of a use case: its unit of work and its outcome.
 pub struct Decided<'s, O> {
     pub(crate) unit: Unit<'s>,
     pub(crate) outcome: O,
 }
 
-/// Where units of work load from, and what keeps them apart.
+/// The stores that units of work load from, with the limit on their memory.
 pub(crate) struct Stores {
     pub(crate) events: Arc<dyn EventStore>,
     pub(crate) secrets: Arc<dyn Secrets>,
     pub(crate) jobs: Arc<dyn JobWriter>,
-    /// Commands that load many aggregates hold a lot of memory until they are decided.
+    /// The limit on commands that load many aggregates, because they hold much memory until they are decided.
     pub(crate) bulk: Admissions,
 }
 
-/// The most aggregates that a command loads at once without an admission.
+/// The maximum number of aggregates that a command loads at once without an admission.
 pub(crate) const MANY: usize = 32;
-/// The most commands of all orgs that hold more than [`MANY`] aggregates at a time, and of one.
+/// The maximum number of concurrent commands that hold more than [`MANY`] aggregates, of all orgs and of one.
 pub(crate) const MAX_BULK: usize = 4;
 pub(crate) const MAX_BULK_OF_ORG: usize = 1;
-/// The most commands of an org that wait for that. One that undoes a large request holds all its events meanwhile.
+/// The maximum number of commands of an org that wait for that. An undo of a large request holds all its events while
+/// it waits.
 pub(crate) const MAX_WAITING_BULK_OF_ORG: usize = 16;
 
 impl Stores {
@@ -91,39 +92,39 @@ impl Stores {
     }
 }
 
-/// Collects what a use case wants written.
+/// Collects the writes of a use case.
 pub struct Unit<'s> {
     scope: &'s Scope,
     stores: Arc<Stores>,
     pub(crate) appends: Vec<Append>,
     pub(crate) premises: Vec<SideWrite>,
     pub(crate) writes: Vec<SideWrite>,
-    /// Whether a job is written that is due at once.
+    /// Whether a job that is due at once is written.
     pub(crate) wakes_workers: bool,
     loaded: Loaded,
-    /// The right to hold many aggregates.
+    /// The admission to hold many aggregates.
     admission: OnceCell<Admission>,
 }
 
-/// Notes what a decision is made on.
+/// Notes the streams and pending commits that a decision is based on.
 #[derive(Clone, Default)]
 pub(crate) struct Loaded {
     noted: Arc<Mutex<Noted>>,
-    /// Whether it is made on what commits come to that are yet to be written.
+    /// Whether it is based on the state after the pending commits.
     is_ahead: bool,
 }
 
-/// The ground of a decision.
+/// The basis of a decision.
 #[derive(Default)]
 pub(crate) struct Noted {
     /// The streams.
     pub(crate) streams: Vec<(OrgId, StreamId)>,
-    /// The fates of the commits that were not written yet.
+    /// The fates of the commits that were still pending.
     pub(crate) fates: Vec<Fate>,
 }
 
 impl Loaded {
-    /// Nothing yet. The decision is made on what commits come to that are yet to be written, or is not.
+    /// An empty basis, of a decision on the state after the pending commits if `is_ahead`.
     pub(crate) fn new(is_ahead: bool) -> Self {
         Self { noted: Arc::default(), is_ahead }
     }
@@ -145,12 +146,12 @@ impl Loaded {
         }
     }
 
-    /// Takes all that was noted.
+    /// Takes all notes.
     pub(crate) fn take(&self) -> Noted {
         std::mem::take(&mut self.lock())
     }
 
-    /// The fates of the commits that were not written yet.
+    /// The fates of the commits that were still pending.
     pub(crate) fn fates(&self) -> Vec<Fate> {
         self.lock().fates.clone()
     }
@@ -163,7 +164,7 @@ impl<'s> Unit<'s> {
         Self { scope, stores, appends, premises, writes, wakes_workers, loaded, admission }
     }
 
-    /// Loads an aggregate of the scope's org; one that never was has the default state.
+    /// Loads an aggregate of the scope's org; one that never existed has the default state.
     pub async fn load<A: Stream>(&self, key: &A::Key) -> Result<Entity<A>> {
         self.load_from(self.scope.org(), key).await
     }
@@ -178,7 +179,7 @@ impl<'s> Unit<'s> {
         self.load_from(org, key).await
     }
 
-    /// Loads an aggregate of the org of another scope that the actor has.
+    /// Loads an aggregate of the org of another scope of the actor.
     pub async fn load_in<A: Stream>(&self, scope: &Scope, key: &A::Key) -> Result<Entity<A>> {
         self.load_from(scope.org(), key).await
     }
@@ -188,7 +189,7 @@ impl<'s> Unit<'s> {
         self.load_many_in(self.scope, keys).await
     }
 
-    /// Loads many aggregates of the org of another scope that the actor has at once.
+    /// Loads many aggregates of the org of another scope of the actor at once.
     pub async fn load_many_in<A: Stream>(&self, scope: &Scope, keys: &[&A::Key]) -> Result<Vec<Entity<A>>> {
         if keys.is_empty() {
             return Ok(Vec::new());
@@ -211,7 +212,7 @@ impl<'s> Unit<'s> {
         entities.map(|(stream, stored)| Entity::from_stored(org, stream, stored)).collect()
     }
 
-    /// Whether decisions on a stream of a scope's org are to be written already.
+    /// Whether the unit already writes decisions on a stream of a scope's org.
     pub(crate) fn has(&self, scope: &Scope, stream: &StreamId) -> bool {
         self.appends.iter().any(|append| append.org == scope.org() && append.stream_id == *stream)
     }
@@ -243,7 +244,7 @@ impl<'s> Unit<'s> {
         Ok(ends)
     }
 
-    /// Whether there is, or was, an aggregate with this stream, in the scope's org or on the server.
+    /// Whether an aggregate with this stream exists or existed, in the scope's org or on the server.
     pub(crate) async fn is_known(&self, stream: &StreamId) -> Result<bool> {
         for org in [self.scope.org(), OrgId::SERVER] {
             if self.stores.events.load(org, std::slice::from_ref(stream)).await?.iter().any(Option::is_some) {
@@ -253,7 +254,7 @@ impl<'s> Unit<'s> {
         Ok(false)
     }
 
-    /// Has the decisions of an aggregate written. An aggregate that decided nothing is left alone.
+    /// Adds the decisions of an aggregate to the commit. An aggregate without any is skipped.
     pub fn record<A: Stream>(&mut self, entity: Entity<A>) -> Result<()> {
         if entity.events.is_empty() {
             return Ok(());
@@ -270,7 +271,7 @@ impl<'s> Unit<'s> {
         Ok(())
     }
 
-    /// Has a secret kept, or deleted, together with the events.
+    /// Adds a secret, or its deletion, to the commit.
     pub async fn write_secret(&mut self, secret: SecretWrite) -> Result<()> {
         let (secrets, SecretWrite { org, key, value }) = (self.stores.secrets.clone(), secret);
         let write = match value {
@@ -284,7 +285,7 @@ impl<'s> Unit<'s> {
         Ok(())
     }
 
-    /// Has all secrets of the scope's org deleted, because it ends.
+    /// Adds the deletion of all secrets of the scope's org, which ends, to the commit.
     pub fn delete_secrets(&mut self) {
         self.stores
             .secrets
@@ -293,32 +294,32 @@ impl<'s> Unit<'s> {
             .for_each(|write| self.writes.push(write));
     }
 
-    /// Has a job written together with the events, to be done after them.
+    /// Adds a job to the commit, to be run after it.
     pub fn start_job(&mut self, job: NewJob) {
         self.wakes_workers |= job.delay.is_zero();
         let write = self.stores.jobs.write(job);
         self.write(write);
     }
 
-    /// Has all jobs of the scope's org deleted, because it ends.
+    /// Adds the deletion of all jobs of the scope's org, which ends, to the commit.
     pub fn delete_jobs(&mut self) {
         let write = self.stores.jobs.delete_all(self.scope.org());
         self.write(write);
     }
 
-    /// Has something of a slice's own written together with the events.
+    /// Adds a slice's own statement to the commit.
     pub fn write(&mut self, write: SideWrite) {
         self.writes.push(write);
     }
 
-    /// Has it written only if something else in the scope's org still holds.
+    /// Makes the commit depend on a check in the scope's org.
     pub(crate) fn rest_on(&mut self, premise: SideWrite) {
         if !self.premises.contains(&premise) {
             self.premises.push(premise);
         }
     }
 
-    /// Ends the unit with what the use case answers.
+    /// Ends the unit with the outcome of the use case.
     #[must_use]
     pub fn decided<O>(self, outcome: O) -> Decided<'s, O> {
         Decided { unit: self, outcome }

@@ -1,5 +1,5 @@
-//! Work that keeps a core busy, such as comparing large documents. It runs on threads of its own and in turns, so that
-//! requests that need little are answered meanwhile and no org keeps others from theirs.
+//! CPU-bound work, such as comparing large documents. It runs on separate threads with limited concurrency, so that
+//! small requests are served in the meantime and no org blocks others.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,19 +11,19 @@ use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, oneshot};
 use crate::kernel::by_org::ByOrg;
 use crate::kernel::error::{Error, Result, overload};
 
-/// Work on so many bytes takes less than a millisecond and is done at once.
+/// Work on at most this many bytes takes less than a millisecond and runs inline.
 pub const INLINE_BYTES: usize = 128 * 1024;
-/// Work on more bytes than this takes so much memory that only one such work is done at a time.
+/// Work on more bytes than this takes so much memory that only one such work runs at a time.
 pub const LARGE_BYTES: usize = 4 * 1024 * 1024;
-/// How many requests of an org may wait for a turn.
+/// The maximum number of requests of an org that wait for a turn.
 pub const MAX_WAITING_OF_ORG: usize = 32;
-/// How many requests of an org may hold whole documents at a time.
+/// The maximum number of concurrent requests of an org that hold whole documents.
 pub const MAX_ADMITTED_OF_ORG: usize = 2;
-/// How many requests of all orgs may hold whole documents at a time.
+/// The maximum number of concurrent requests of all orgs that hold whole documents.
 pub const MAX_ADMITTED: usize = 4;
-/// How many documents of more than [`LARGE_BYTES`] are read for an org at a time.
+/// The maximum number of documents of more than [`LARGE_BYTES`] read concurrently for an org.
 pub const MAX_LARGE_READS_OF_ORG: usize = 1;
-/// How many documents of more than [`LARGE_BYTES`] are read for all orgs at a time.
+/// The maximum number of documents of more than [`LARGE_BYTES`] read concurrently for all orgs.
 pub const MAX_LARGE_READS: usize = 2;
 /// How long a request waits for a turn.
 pub const MAX_WAIT: Duration = Duration::from_secs(10);
@@ -34,13 +34,13 @@ const TOO_MUCH_OF_ORG: overload::Refusal =
 /// A piece of work.
 pub type Job = Box<dyn FnOnce() + Send>;
 
-/// Threads on which work is done that would keep others from being served.
+/// Threads for work that would block the serving of requests.
 pub trait Threads: Send + Sync {
-    /// Does a job as soon as a thread is free.
+    /// Runs a job as soon as a thread is free.
     fn run(&self, job: Job);
 }
 
-/// Does work on threads. What is held for it, such as a turn, is held until it is done, even if the request is dropped meanwhile.
+/// Runs work on threads. `held`, such as a turn, is held until the work is done, even if the request is dropped before.
 pub async fn run_on<T: Send + 'static>(
     threads: &dyn Threads,
     held: impl Send + 'static,
@@ -56,7 +56,7 @@ pub async fn run_on<T: Send + 'static>(
     done.await.map_err(|_| Error::internal("work ended without a result"))
 }
 
-/// Does work, as much at a time as there are cores. A clone shares the turns.
+/// Runs work, as much concurrently as there are cores. Clones share the turns.
 #[derive(Clone)]
 pub struct Workers(Arc<Shared>);
 
@@ -64,7 +64,7 @@ struct Shared {
     threads: Box<dyn Threads>,
     cores: Arc<Semaphore>,
     large: Arc<Semaphore>,
-    /// How many turns an org has at a time.
+    /// The maximum number of concurrent turns of an org.
     share: usize,
     wait: Duration,
     queues: Mutex<HashMap<OrgId, Queue>>,
@@ -72,25 +72,26 @@ struct Shared {
     large_reads: Admissions,
 }
 
-/// How much may be under way, in all orgs and in each.
+/// A limit on concurrency, of all orgs and of each.
 pub(crate) struct Admissions {
     of_all: Arc<Semaphore>,
     of_org: ByOrg<Semaphore>,
     most_of_org: usize,
-    /// Those of an org that have or wait for one, and how many there may be: who waits holds what it has read so far.
+    /// The requests of an org that have or wait for an admission, up to `most_here`: a waiting one holds the data it
+    /// has read so far.
     here: ByOrg<Semaphore>,
     most_here: usize,
     refusal: overload::Refusal,
 }
 
-/// The right to hold whole documents or a large answer in memory, which ends when it is dropped.
+/// The admission to hold whole documents or a large response in memory, which ends when it is dropped.
 pub struct Admission {
     _of_org: OwnedSemaphorePermit,
     _of_all: OwnedSemaphorePermit,
     _here: OwnedSemaphorePermit,
 }
 
-/// The admission of a request that reads several documents one after the other, once it needs one.
+/// The admission of a request that reads several documents one after the other, acquired when it first needs one.
 #[derive(Clone, Default)]
 pub(crate) struct Admitted(Arc<OnceCell<Admission>>);
 
@@ -105,7 +106,7 @@ impl Admitted {
     }
 }
 
-/// The turns of an org, and how many requests have or want one.
+/// The turns of an org, and the number of requests that have or want one.
 struct Queue {
     turns: Arc<Semaphore>,
     here: usize,
@@ -128,19 +129,19 @@ struct Place {
 }
 
 impl Workers {
-    /// Workers on these threads, which are at least [`Self::turns`].
+    /// Workers on these threads, of which there are at least [`Self::turns`].
     #[must_use]
     pub fn on(threads: impl Threads + 'static) -> Self {
         Self::new(threads, Self::turns(), MAX_WAIT)
     }
 
-    /// How much is done at a time: as much as there are cores, and two at least.
+    /// The number of concurrent turns: one per core, and at least two.
     #[must_use]
     pub fn turns() -> usize {
         std::thread::available_parallelism().map_or(1, usize::from).max(2)
     }
 
-    /// Of two turns one is left for others, even where there is but one core.
+    /// An org gets half of the turns, so that at least one is left for others, even on a single core.
     fn new(threads: impl Threads + 'static, turns: usize, wait: Duration) -> Self {
         Self(Arc::new(Shared {
             threads: Box::new(threads),
@@ -154,25 +155,25 @@ impl Workers {
         }))
     }
 
-    /// Waits until a request of an org may read whole documents to compare or restore them, or to show older ones. What
-    /// has at most [`INLINE_BYTES`] is read without that, so that it does not wait for what is large. Requests that wait
-    /// here hold no more than this. It comes before any turn.
+    /// Waits until a request of an org may read whole documents to compare or restore them, or to show older ones.
+    /// Documents of at most [`INLINE_BYTES`] are read without an admission, so that they do not wait for large ones.
+    /// Requests that wait here hold no more than that. It has to be acquired before any turn.
     pub async fn admit(&self, org: OrgId) -> Result<Admission> {
         self.0.requests.admit(org, self.0.wait).await
     }
 
-    /// The same for documents of so many bytes, if they need it.
+    /// The same for documents of this many bytes; `None` if they need no admission.
     pub async fn admit_for(&self, org: OrgId, bytes: usize) -> Result<Option<Admission>> {
         if bytes <= INLINE_BYTES { Ok(None) } else { self.admit(org).await.map(Some) }
     }
 
-    /// Waits until a document of more than [`LARGE_BYTES`] may be read for an org. It comes before any turn and after
-    /// [`Self::admit`], whose holders read such documents too.
+    /// Waits until a document of more than [`LARGE_BYTES`] may be read for an org. It has to be acquired before any
+    /// turn and after [`Self::admit`], whose holders read such documents, too.
     pub async fn admit_large_read(&self, org: OrgId) -> Result<Admission> {
         self.0.large_reads.admit(org, self.0.wait).await
     }
 
-    /// Does work on so many bytes: at once if they are few, and else on a thread of its own when it is the org's turn.
+    /// Runs work on this many bytes: inline if they are few, otherwise on another thread in a turn of the org.
     pub async fn run<T: Send + 'static>(
         &self,
         org: OrgId,
@@ -185,12 +186,12 @@ impl Workers {
         self.turn(org, bytes).await?.run(work).await
     }
 
-    /// Waits for a turn to work on so many bytes. The holder of a turn must not wait for another.
+    /// Waits for a turn to work on this many bytes. The holder of a turn must not wait for another.
     pub async fn turn(&self, org: OrgId, bytes: usize) -> Result<Turn> {
         let place = self.place(org)?;
         let turns = self.queue(org, |queue| queue.turns.clone());
         let held = async {
-            // The turn of the org comes first, so that its requests wait for each other and not in the way of others.
+            // The turn of the org is acquired first, so that its requests wait for each other without blocking others.
             let turn = turns.acquire_owned().await.map_err(Error::internal)?;
             let mut large = None;
             if bytes > LARGE_BYTES {
@@ -227,24 +228,24 @@ impl Workers {
 }
 
 impl Admissions {
-    /// So many admissions in all and for an org, and the refusal of requests that waited for too long.
+    /// Limits of all orgs and of an org, and the refusal of requests that waited too long.
     pub(crate) fn new(most: usize, most_of_org: usize, refusal: overload::Refusal) -> Self {
         let of_all = Arc::new(Semaphore::new(most));
         let (of_org, here, most_here) = (ByOrg::default(), ByOrg::default(), Semaphore::MAX_PERMITS);
         Self { of_all, of_org, most_of_org, here, most_here, refusal }
     }
 
-    /// The same admissions, for which so many requests of an org may wait.
+    /// The same limits, with a maximum number of waiting requests of an org.
     pub(crate) fn with_waiting(self, most_waiting: usize) -> Self {
         Self { most_here: self.most_of_org + most_waiting, ..self }
     }
 
-    /// A place among those of an org that have or wait for an admission.
+    /// A place among the requests of an org that have or wait for an admission.
     fn place(&self, org: OrgId) -> Option<OwnedSemaphorePermit> {
         self.here.get_or(org, || Semaphore::new(self.most_here)).try_acquire_owned().ok()
     }
 
-    /// An admission, if there is one at once.
+    /// An admission, if one is available at once.
     pub(crate) fn try_admit(&self, org: OrgId) -> Option<Admission> {
         let here = self.place(org)?;
         let of_org = self.of_org.get_or(org, || Semaphore::new(self.most_of_org));
@@ -257,7 +258,7 @@ impl Admissions {
         let here = self.place(org).ok_or_else(|| refused(self.refusal))?;
         let of_org = self.of_org.get_or(org, || Semaphore::new(self.most_of_org));
         let admitted = async {
-            // The org's share comes first, so that its requests wait for each other and not in the way of others.
+            // The org's share is acquired first, so that its requests wait for each other without blocking others.
             let of_org = of_org.acquire_owned().await.map_err(Error::internal)?;
             let of_all = self.of_all.clone().acquire_owned().await.map_err(Error::internal)?;
             Ok(Admission { _of_org: of_org, _of_all: of_all, _here: here })
@@ -284,7 +285,7 @@ impl Drop for Place {
 }
 
 impl Turn {
-    /// Does work on a thread of its own.
+    /// Runs work on another thread.
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
         run_on(&*self.0.place.workers.0.threads, self.0.clone(), work).await
     }
@@ -348,7 +349,7 @@ mod tests {
         }
         assert_eq!(admit(1).await.err().unwrap().code(), Some(overload::WORK_OF_ORG));
         assert!(admit(3).await.is_err());
-        // Small documents wait for none of them.
+        // Small documents need no admission.
         assert!(workers.admit_for(OrgId(3), INLINE_BYTES).await.unwrap().is_none());
         assert!(workers.admit_for(OrgId(3), INLINE_BYTES + 1).await.is_err());
         held.clear();

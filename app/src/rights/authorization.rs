@@ -1,8 +1,8 @@
-//! Who may do what with folders, dashboards and data sources.
+//! Authorization on folders, dashboards and data sources.
 //!
-//! Everything else is allowed by role, see [`crate::kernel::permission`]. What somebody may do with one of them is the
-//! highest level that its own list, or that of any folder around it, grants to the user, to one of the user's teams
-//! or to the user's role. The lists come from memory, so that a warm read asks no database; see
+//! Everything else is allowed by role, see [`crate::kernel::permission`]. An actor's access level on a resource is the
+//! highest level that its own access-control list, or that of any folder above it, grants to the user, to one of the
+//! user's teams or to the user's role. The lists are cached, so that a warm read needs no query; see
 //! `docs/adr/0011-rights-on-resources.md`.
 
 use std::sync::{Arc, LazyLock};
@@ -15,7 +15,7 @@ use crate::kernel::scope::denied;
 use crate::rights::resource_permission::ResourcePermissionReader;
 use crate::{Permission, Scope, Unit, permissions};
 
-/// A folder or dashboard, named by what is needed to find the lists that decide on it.
+/// A folder, dashboard or data source, by the keys that find the access-control lists that apply to it.
 #[derive(Clone, Copy, Debug)]
 pub enum Guarded<'a> {
     /// A folder.
@@ -27,9 +27,8 @@ pub enum Guarded<'a> {
         /// The folder it is in.
         folder: Option<&'a Uid>,
     },
-    /// A dashboard in the trash, by its numeric id. What is around it is the folder that it was deleted from, as long as
-    /// that one is there, and not another one that has its uid since. A dashboard that is not in the trash has nothing
-    /// around it.
+    /// A dashboard in the trash, by its numeric id. Its parent is the folder that it was deleted from, as long as that
+    /// one exists, and not a later folder with the same uid. A dashboard that is not in the trash has no parent here.
     Trashed(i64),
     /// A data source, by its numeric id.
     DataSource(i64),
@@ -38,11 +37,11 @@ pub enum Guarded<'a> {
 /// A grant as it was stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoredGrant {
-    /// To whom.
+    /// The grantee.
     pub grantee: Grantee,
-    /// What.
+    /// The access level.
     pub level: AccessLevel,
-    /// The position in the org's log of what made it so.
+    /// The position in the org's log of the event that set it.
     pub position: i64,
     /// When it was first granted.
     pub created: Timestamp,
@@ -50,56 +49,56 @@ pub struct StoredGrant {
     pub updated: Timestamp,
 }
 
-/// What is set on one folder or dashboard itself.
+/// The access settings of one folder or dashboard itself.
 #[derive(Clone, Debug)]
 pub struct OwnAccess {
-    /// Its list; `None` as long as the defaults hold.
+    /// Its access-control list; `None` as long as the defaults apply.
     pub grants: Option<Vec<StoredGrant>>,
-    /// Who created it.
+    /// The creator.
     pub creator: UserId,
     /// When it was created.
     pub created: Timestamp,
 }
 
-/// A folder or dashboard on the way to the root.
+/// A folder or dashboard on the path to the root.
 #[derive(Clone, Debug)]
 pub struct AccessNode {
-    /// What it is.
+    /// The kind of the resource.
     pub kind: ResourceKind,
-    /// What is set on it.
+    /// Its own access settings.
     pub own: Arc<OwnAccess>,
     /// Whether it is at the root.
     pub is_root: bool,
 }
 
-/// All that decides what an actor may do with a folder or dashboard.
+/// All data that determines an actor's access level on a folder or dashboard.
 #[derive(Clone, Debug)]
 pub struct AccessFacts {
-    /// It and the folders around it, itself first.
+    /// The resource and the folders above it, itself first.
     pub nodes: Vec<AccessNode>,
     /// The teams that the actor is a member of.
     pub teams: Arc<[TeamId]>,
 }
 
-/// Which folders and dashboards an actor may use, for the statements that list them.
+/// A filter for the folders and dashboards that an actor may access, for the statements that list them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ContentFilter {
-    /// Whether it lets all through; what follows says nothing then.
+    /// Whether it admits all; the other fields then have no effect.
     pub is_unlimited: bool,
-    /// The level that is wanted.
+    /// The required access level.
     pub level: AccessLevel,
-    /// The grantees that count beside the actor's teams, as they are stored.
+    /// The grantees that count in addition to the actor's teams, in stored form.
     pub grantees: Vec<String>,
-    /// What the actor may do at the root where nothing is set.
+    /// The actor's access level at the root where no list is set; `None` without access.
     pub default_level: Option<AccessLevel>,
-    /// The actor, if it is a member of the org: nobody else has the rights of a team, or of who created something.
+    /// The actor, if it is a member of the org: others have no rights of a team or of a creator.
     pub member: Option<UserId>,
-    /// What the actor created since then is the actor's to use; `None` if nothing is.
+    /// The actor has the rights of a creator on its resources created since then; `None` if on none.
     pub creator_since: Option<Timestamp>,
 }
 
 impl ContentFilter {
-    /// The filter for what the actor may use so much.
+    /// The filter for resources on which the actor has this access level.
     #[must_use]
     pub fn of(scope: &Scope, level: AccessLevel) -> Self {
         let user = scope.actor().user_id;
@@ -116,7 +115,7 @@ impl ContentFilter {
     }
 }
 
-/// Decides who may do what with folders and dashboards.
+/// Decides about access to folders, dashboards and data sources.
 pub struct Authorization {
     reader: Arc<dyn ResourcePermissionReader>,
 }
@@ -128,7 +127,7 @@ impl Authorization {
         Self { reader }
     }
 
-    /// What the actor may do with a folder or dashboard that is there; `None` if nothing.
+    /// The actor's access level on an existing folder or dashboard; `None` without access.
     pub async fn level(&self, scope: &Scope, guarded: Guarded<'_>) -> Result<Option<AccessLevel>> {
         if scope.administers_content() {
             return Ok(Some(AccessLevel::Admin));
@@ -137,7 +136,7 @@ impl Authorization {
         Ok(facts.nodes.iter().filter_map(|node| node_level(scope, &facts.teams, node)).max())
     }
 
-    /// Fails unless the actor has a permission on a folder or dashboard; returns what it may do at most.
+    /// Fails unless the actor has a permission on a folder or dashboard; returns its access level.
     pub async fn require(
         &self,
         scope: &Scope,
@@ -149,12 +148,12 @@ impl Authorization {
         allowed.filter(|allowed| *allowed >= needed).ok_or_else(|| denied(permission))
     }
 
-    /// Whether the folder that a dashboard was deleted from is there, so that it can go back there.
+    /// Whether the folder that a dashboard was deleted from exists, so that the dashboard can be restored there.
     pub async fn has_folder(&self, scope: &Scope, trashed: i64) -> Result<bool> {
         Ok(self.reader.find_access(scope, Guarded::Trashed(trashed)).await?.nodes.len() > 1)
     }
 
-    /// Fails unless the actor may put something into a folder, or at the root, for which the role decides.
+    /// Fails unless the actor may put something into a folder, or at the root, where the role decides.
     pub async fn require_place(
         &self,
         scope: &Scope,
@@ -168,7 +167,7 @@ impl Authorization {
         }
     }
 
-    /// The same for a unit of work, now and when it is written.
+    /// The same for a unit of work, now and at the commit.
     pub(crate) async fn require_place_in(
         &self,
         scope: &Scope,
@@ -183,8 +182,8 @@ impl Authorization {
         Ok(())
     }
 
-    /// Has a unit of work written only if the actor still has a permission on a folder or dashboard. An actor who
-    /// administers all of them has it by its role, which is checked in another way.
+    /// Makes a commit depend on the actor's permission on a folder or dashboard. An actor who administers all of them
+    /// has it by its role, which is checked separately.
     pub(crate) fn rest_on_right(
         &self,
         scope: &Scope,
@@ -219,7 +218,7 @@ impl Authorization {
 fn node_level(scope: &Scope, teams: &[TeamId], node: &AccessNode) -> Option<AccessLevel> {
     let OwnAccess { grants, creator, created } = &*node.own;
     let (user, role) = (scope.actor().user_id, scope.role());
-    // A team can have members who are no members of its org.
+    // Members of a team are not always members of its org.
     let is_member = scope.member_since().is_some();
     match grants {
         Some(grants) => {
@@ -231,7 +230,7 @@ fn node_level(scope: &Scope, teams: &[TeamId], node: &AccessNode) -> Option<Acce
             own.map(|grant| grant.level).max()
         }
         None if !node.is_root => None,
-        // Who left the org and came back has lost what it was granted, and this with it.
+        // A user who left the org and came back has lost its grants, and with them the rights of a creator.
         None if *creator == user && scope.member_since().is_some_and(|since| since <= *created) => {
             Some(AccessLevel::Admin)
         }
@@ -257,7 +256,7 @@ impl Guarded<'_> {
     }
 }
 
-/// The level that a permission takes on a folder or dashboard; `None` if it is none on that.
+/// The access level that a permission requires on a kind of resource; `None` if it does not apply to the kind.
 fn level_on(permission: Permission, kind: ResourceKind) -> Option<AccessLevel> {
     match kind {
         ResourceKind::Folder => permission.on_folder,
@@ -266,7 +265,7 @@ fn level_on(permission: Permission, kind: ResourceKind) -> Option<AccessLevel> {
     }
 }
 
-/// The level that a permission takes on what it is a permission on.
+/// The access level that a permission requires on a kind of resource. Fails if it does not apply to the kind.
 fn needed(kind: ResourceKind, permission: Permission) -> Result<AccessLevel> {
     let level = level_on(permission, kind);
     level.ok_or_else(|| {
@@ -284,7 +283,7 @@ fn by_level(kind: ResourceKind) -> Vec<Permission> {
     on
 }
 
-/// The permissions that a level carries, those of lower levels first.
+/// The permissions that an access level includes, those of lower levels first.
 pub fn permissions_of(kind: ResourceKind, level: AccessLevel) -> impl Iterator<Item = Permission> {
     let on = match kind {
         ResourceKind::Folder => &ON_FOLDER,

@@ -1,5 +1,5 @@
-//! Permissions of folders and dashboards: reading who may do what with one of them, and in [`change`] changing it. What
-//! follows from them is decided in [`crate::rights::authorization`].
+//! Permissions of folders, dashboards and data sources: reading them, and in [`change`] changing them.
+//! [`crate::rights::authorization`] decides about their effects.
 
 mod change;
 
@@ -23,10 +23,10 @@ use crate::{Commands, Permission, Scope, Unit, permissions};
 
 pub use change::{GrantEndings, WantedGrant, parse_level};
 
-/// How many folders and dashboards the list of an actor's own permissions names at most.
+/// The maximum number of folders and dashboards in the list of an actor's own permissions.
 const MAX_NAMED: i64 = 10_000;
 
-/// A user or service account that something is granted to.
+/// A user or service account with a grant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GrantedUser {
     /// The id.
@@ -39,11 +39,11 @@ pub struct GrantedUser {
     pub email: String,
     /// Whether it is a service account.
     pub is_service_account: bool,
-    /// Since when it belongs to the org.
+    /// The start of its membership in the org.
     pub since: Timestamp,
 }
 
-/// A team that something is granted to.
+/// A team with a grant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GrantedTeam {
     /// The id.
@@ -56,27 +56,27 @@ pub struct GrantedTeam {
     pub email: String,
 }
 
-/// To whom something is granted, as it is read.
+/// A grantee as it is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GranteeView {
     /// A user or service account.
     User(GrantedUser),
     /// A team.
     Team(GrantedTeam),
-    /// The members who have a role or a higher one.
+    /// The members with this role or a higher one.
     Role(OrgRole),
 }
 
 /// One grant as it is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PermissionView {
-    /// To whom.
+    /// The grantee.
     pub grantee: GranteeView,
-    /// What.
+    /// The access level.
     pub level: AccessLevel,
-    /// Whether it comes from a folder around.
+    /// Whether it is inherited from a folder above.
     pub is_inherited: bool,
-    /// The position in the org's log of what made it so; 0 for what holds by default.
+    /// The position in the org's log of the event that set it; 0 for a default.
     pub position: i64,
     /// When it was first granted.
     pub created: Timestamp,
@@ -87,7 +87,7 @@ pub struct PermissionView {
 /// A folder or dashboard with its permissions.
 #[derive(Clone, Debug)]
 pub struct ResourcePermissionView {
-    /// What it is.
+    /// The kind of the resource.
     pub kind: ResourceKind,
     /// The numeric id.
     pub id: i64,
@@ -103,33 +103,34 @@ pub struct ResourcePermissionView {
     pub permissions: Vec<PermissionView>,
 }
 
-/// What an actor may do with one folder or dashboard, and all that is inside.
+/// An actor's access level on one folder or dashboard and its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContentRight {
-    /// What it is.
+    /// The kind of the resource.
     pub kind: ResourceKind,
     /// The uid.
     pub uid: Uid,
-    /// How much.
+    /// The access level.
     pub level: AccessLevel,
 }
 
 /// Reads permissions of folders and dashboards.
 #[async_trait]
 pub trait ResourcePermissionReader: Send + Sync {
-    /// What decides on a folder or dashboard. From memory, or else with one statement.
+    /// The data that determines access to a folder or dashboard, from the cache or else with one statement.
     async fn find_access(&self, scope: &Scope, guarded: Guarded<'_>) -> Result<AccessFacts>;
-    /// The check, for a commit, that a filter lets its actor through to a folder or dashboard.
+    /// The check, for a commit, that a filter admits its actor to a folder or dashboard.
     fn still_allowed(&self, org: OrgId, kind: ResourceKind, uid: &Uid, filter: ContentFilter) -> SideWrite;
     /// The same for a dashboard in the trash.
     fn still_allowed_in_trash(&self, org: OrgId, uid: &Uid, filter: ContentFilter) -> SideWrite;
-    /// The numeric ids of the folders and dashboards whose lists name a grantee.
+    /// The numeric ids of the folders and dashboards with a grant to a grantee.
     async fn list_resources_of(&self, scope: &Scope, grantee: Grantee) -> Result<Vec<i64>>;
-    /// Those of some users and service accounts that belong to the org.
+    /// Of these users and service accounts, those that belong to the org.
     async fn list_granted_users(&self, scope: &Scope, ids: &[UserId]) -> Result<Vec<GrantedUser>>;
-    /// Those of some teams that the org has.
+    /// Of these teams, those of the org.
     async fn list_granted_teams(&self, scope: &Scope, ids: &[TeamId]) -> Result<Vec<GrantedTeam>>;
-    /// The folders and dashboards where what a filter lets through begins; so many at most.
+    /// The resources that a filter admits by their own grants or by the defaults at the root, without those that only
+    /// inherit access; at most `limit`.
     async fn list_rights(
         &self,
         scope: &Scope,
@@ -138,22 +139,22 @@ pub trait ResourcePermissionReader: Send + Sync {
     ) -> Result<Vec<ContentRight>>;
 }
 
-/// A kind of object that has permissions, as its slice describes it.
+/// A kind of object with permissions, as its slice describes it.
 #[async_trait]
 pub trait GuardedKind: Send + Sync {
     /// The kind.
     fn kind(&self) -> ResourceKind;
-    /// The object of a uid, as it is read.
+    /// Finds the object with a uid.
     async fn find(&self, scope: &Scope, uid: &Uid) -> Result<Option<GuardedView>>;
-    /// The numeric id of an object that is there and the folder that it is in, for a unit of work.
+    /// The numeric id of an existing object and its folder, for a unit of work.
     async fn load(&self, unit: &Unit<'_>, uid: &Uid) -> Result<Option<(i64, Option<Uid>)>>;
-    /// The check, for a commit, that an object is in the folder that it was in. If it is elsewhere by now, the command is
-    /// decided again.
+    /// The check, for a commit, that an object is still in its folder. If it has been moved, the command is decided
+    /// again.
     fn stays(&self, org: OrgId, uid: &Uid, id: i64, folder: Option<&Uid>) -> SideWrite;
-    /// The refusal if it is not there.
+    /// The error for an object that does not exist.
     fn missing(&self) -> Error;
 
-    /// A uid in a path. One that cannot be a uid names nothing.
+    /// Parses a uid in a path. An invalid one matches no object.
     fn parse_uid(&self, uid: &str) -> Result<Uid> {
         Uid::try_new(uid).map_err(|_| self.missing())
     }
@@ -170,14 +171,14 @@ impl GuardedKinds {
         Self(kinds.into())
     }
 
-    /// What describes objects of a kind.
+    /// The description of a kind of objects.
     pub(crate) fn of(&self, kind: ResourceKind) -> Result<&dyn GuardedKind> {
         let found = self.0.iter().find(|described| described.kind() == kind);
         found.map(|found| &**found).ok_or_else(|| Error::internal(format!("no slice describes {kind:?}")))
     }
 }
 
-/// A folder or dashboard, as far as its permissions show it.
+/// The properties of a folder or dashboard that are shown with its permissions.
 #[derive(Clone, Debug)]
 pub struct GuardedView {
     /// The numeric id.
@@ -191,32 +192,32 @@ pub struct GuardedView {
 }
 
 impl GuardedView {
-    /// What is needed to find the lists that decide on it.
+    /// The keys that find the access-control lists that apply to it.
     pub(crate) fn guarded<'a>(&'a self, kind: ResourceKind, uid: &'a Uid) -> Guarded<'a> {
         guarded(kind, uid, self.id, self.folder_uid.as_ref())
     }
 }
 
-/// Knows who can be granted something.
+/// Knows the possible grantees of an org.
 #[async_trait]
 pub trait Grantees: Send + Sync {
     /// True if a user is a member of the scope's org, or a service account of it.
     async fn has_user(&self, unit: &Unit<'_>, id: UserId) -> Result<bool>;
     /// True if the scope's org has a team.
     async fn has_team(&self, unit: &Unit<'_>, id: TeamId) -> Result<bool>;
-    /// The streams that say whether a grantee still is whom it was.
+    /// The streams that determine whether a grantee is still the same.
     fn streams_of(&self, grantee: Grantee) -> Vec<StreamId>;
 }
 
-/// What [`ResourcePermissions`] is made of.
+/// The dependencies of [`ResourcePermissions`].
 pub struct ResourcePermissionPorts {
     /// Reads permissions.
     pub reader: Arc<dyn ResourcePermissionReader>,
-    /// Decides who may change them.
+    /// Decides who may change permissions.
     pub authorization: Arc<Authorization>,
     /// The kinds of objects that have permissions.
     pub kinds: GuardedKinds,
-    /// Knows who can be granted something.
+    /// Knows the possible grantees of an org.
     pub grantees: Arc<dyn Grantees>,
 }
 
@@ -270,7 +271,7 @@ impl ResourcePermissions {
         Ok(ResourcePermissionView { kind, id, uid, title, slug, folder_uid, permissions })
     }
 
-    /// The grants of a resource, and those of the folders around it by grantee.
+    /// The grants of a resource, and the highest inherited ones by grantee.
     async fn list_permissions(&self, scope: &Scope, nodes: &[AccessNode]) -> Result<Vec<PermissionView>> {
         let mut own = Vec::new();
         let mut inherited: BTreeMap<Grantee, StoredGrant> = BTreeMap::new();
@@ -304,7 +305,7 @@ impl ResourcePermissions {
             Grantee::Team(id) => teams.iter().find(|team| team.id == id).cloned().map(GranteeView::Team),
             Grantee::Role(role) => Some(GranteeView::Role(role)),
         };
-        // Who left while this was read is left out.
+        // Users who left during the read are omitted.
         let views = grants.into_iter().filter_map(|(grant, is_inherited)| {
             Some(PermissionView {
                 grantee: grantee(grant.grantee)?,
@@ -318,7 +319,7 @@ impl ResourcePermissions {
         Ok(views.collect())
     }
 
-    /// The list of a folder or dashboard, or what holds by default.
+    /// The access-control list of a folder or dashboard, or its defaults.
     async fn grants_in_force(&self, scope: &Scope, node: &AccessNode) -> Result<Vec<StoredGrant>> {
         if let Some(grants) = &node.own.grants {
             return Ok(grants.clone());
@@ -346,14 +347,14 @@ impl ResourcePermissions {
         }
         let filter = ContentFilter::of(scope, AccessLevel::Admin);
         let rights = self.ports.reader.list_rights(scope, &filter, MAX_NAMED).await?;
-        // Who administers a folder administers the dashboards in it.
+        // An admin of a folder is an admin of the dashboards in it.
         let is_in_folders = kind != ResourceKind::DataSource;
         let is_enough =
             |right: &ContentRight| right.kind == kind || is_in_folders && right.kind == ResourceKind::Folder;
         if rights.iter().any(is_enough) { Ok(()) } else { Err(denied(read_permission(kind))) }
     }
 
-    /// Lists what the actor may do by name, and with what: each action with its scopes.
+    /// Lists the actor's permissions: each action with its scopes.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn list_own_permissions(
         &self,

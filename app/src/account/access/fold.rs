@@ -1,4 +1,4 @@
-//! Folds refusals that repeat each other into one that counts them.
+//! Combines repeated refusals into one entry that counts them.
 
 use std::collections::{HashMap, hash_map};
 use std::hash::Hash;
@@ -11,42 +11,42 @@ use crate::RequestContext;
 use crate::kernel::client_network::network_of_client_at;
 use crate::kernel::scope::Actor;
 
-/// For how long refusals of one kind are gathered, in seconds.
+/// The time within which refusals of one kind are combined, in seconds.
 const WINDOW_SECONDS: i64 = 60;
 
-/// How many kinds of refusals are told apart at the same time: of all actors, of all addresses, and of all accounts that
-/// somebody tries to get into. One of them cannot use up what another has.
+/// The maximum number of kinds of refusals that are distinguished concurrently: of all actors, of all addresses, and of
+/// all accounts under attack, with a separate limit for each of these classes.
 pub(crate) const MAX_KINDS: usize = 10_000;
 
-/// How many of those are of one org. All others of the org become one kind, so that its members leave room for other
-/// orgs.
+/// The maximum number of these kinds in one org. All others of the org are one kind, so that its members leave room for
+/// other orgs.
 pub(crate) const MAX_KINDS_PER_ORG: usize = 1000;
 
-/// How many kinds of refusals of one source are told apart at the same time. All others become one kind, so that
-/// who varies what is asked for gains nothing.
+/// The maximum number of kinds of refusals of one source that are distinguished concurrently. All others are one kind,
+/// so that a client gains nothing by varying its requests.
 pub(crate) const MAX_KINDS_PER_SOURCE: usize = 20;
 
-/// One refusal, as it was reported.
+/// A reported refusal.
 #[derive(Clone, Debug)]
 pub(super) struct Attempt {
     /// The org whose log it belongs to.
     pub(super) org: OrgId,
-    /// Who was refused.
+    /// The refused actor.
     pub(super) actor: Actor,
     /// The request.
     pub(super) request: RequestContext,
-    /// What it was about.
+    /// The object that the request was for.
     pub(super) target: AccessTarget,
-    /// Why it was refused.
+    /// The reason for the refusal.
     pub(super) reason: String,
-    /// What was refused.
+    /// The refused action.
     pub(super) what: What,
 }
 
-/// What was refused.
+/// The refused action.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum What {
-    /// A request of somebody who is known.
+    /// A request, authenticated or without credentials.
     Denied {
         /// Its method.
         method: String,
@@ -59,9 +59,9 @@ pub(super) enum What {
     TokenRefused,
 }
 
-/// Refusals are counted by this: a known actor, the network of a client, or the account that somebody tries to get into.
-/// Guesses at one account are counted by that, wherever they come from and whatever else comes from there. Those of an org
-/// that has too many are counted together.
+/// The source that refusals are counted for: an authenticated actor, the network of a client, or the account under
+/// attack. Guesses at one account are counted for the account, from wherever they come, and independently of other
+/// refusals from there. The refusals of an org with too many kinds are counted together.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Source {
     Actor(OrgId, UserId),
@@ -70,7 +70,7 @@ enum Source {
     Org(OrgId, Class),
 }
 
-/// The sources that share one number of kinds.
+/// The sources that share a limit on the number of kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Class {
     Actors,
@@ -78,10 +78,10 @@ enum Class {
     Accounts,
 }
 
-/// Refusals with the same kind are one entry. `None` gathers those that are not told apart.
+/// Refusals of the same kind share an entry. `None` combines those that are not distinguished.
 type Kind = (Source, Option<(What, AccessTarget, String, Option<IpAddr>)>);
 
-/// A refusal to be written down, with how often and since when.
+/// A refusal to be recorded, with its count and the time of the first one.
 pub(super) struct Entry {
     pub(super) attempt: Attempt,
     pub(super) refusal: Refusal,
@@ -90,7 +90,7 @@ pub(super) struct Entry {
 /// Refusals of one kind within a window of time.
 struct Window {
     ends: Timestamp,
-    /// Those since the last entry was written: the last of them, how many, and when the first came.
+    /// The refusals since the last recorded entry: the last one, their number, and the time of the first one.
     pending: Option<(Attempt, i64, Timestamp)>,
 }
 
@@ -99,13 +99,13 @@ struct Window {
 pub(super) struct Folds {
     windows: HashMap<Kind, Window>,
     kinds_by_source: HashMap<Source, usize>,
-    /// How many kinds there are of a class, and how many of those are of an org.
+    /// The number of kinds of a class, and of those in an org.
     kinds_by_class: HashMap<Class, usize>,
     kinds_by_org: HashMap<(OrgId, Class), usize>,
 }
 
 impl Folds {
-    /// Takes a refusal, and gives it back if it is to be written down at once. `Err` if there are too many kinds.
+    /// Takes a refusal, and returns it if it is to be recorded at once. `Err` if there are too many kinds.
     pub(super) fn take(&mut self, mut attempt: Attempt, now: Timestamp) -> Result<Option<Entry>, ()> {
         let kind = self.kind_of(&attempt);
         if kind.1.is_none() {
@@ -133,10 +133,10 @@ impl Folds {
         Ok(Some(entry(attempt, 1, now)))
     }
 
-    /// The kind of a refusal: one of its own, or one that it shares if its source or its org has too many.
+    /// The kind of a refusal: its own, or a shared one if its source or its org has too many.
     fn kind_of(&self, attempt: &Attempt) -> Kind {
         let source = source_of(attempt);
-        // Attempts on an account from several networks are told apart, as far as there is room.
+        // Attempts on an account from several networks are distinguished, within the limits.
         let from = match &source {
             Source::Account(..) => Some(network_of_client_at(&attempt.request.ip)),
             _ => None,
@@ -156,7 +156,7 @@ impl Folds {
         if kinds >= MAX_KINDS_PER_SOURCE { of_source } else { own }
     }
 
-    /// The entries of windows that have ended by now. A window in which something came begins again.
+    /// The entries of windows that have ended. A window with refusals starts again.
     pub(super) fn ended(&mut self, now: Timestamp) -> Vec<Entry> {
         let mut entries = Vec::new();
         let Self { windows, kinds_by_source, kinds_by_class, kinds_by_org } = self;
@@ -206,7 +206,7 @@ fn source_of(attempt: &Attempt) -> Source {
     }
 }
 
-/// How many kinds an org may have. Those of the server, where nobody is known yet, have half of all.
+/// The maximum number of kinds in an org. The server, for callers that are not authenticated, has half of all.
 fn share_of(org: OrgId) -> usize {
     if org == OrgId::SERVER { MAX_KINDS / 2 } else { MAX_KINDS_PER_ORG }
 }
@@ -264,7 +264,7 @@ mod tests {
         let ended = folds.ended(at(60));
         assert_eq!(ended[0].refusal.since, at(1));
         assert_eq!(counts(ended), [("cpu".to_owned(), 5)]);
-        // A window in which something came goes on; one in which nothing came ends.
+        // A window with refusals continues; one without ends.
         assert!(folds.take(denied(1, "cpu"), at(61)).unwrap().is_none());
         assert_eq!(counts(folds.ended(at(120))), [("cpu".to_owned(), 1)]);
         assert!(folds.ended(at(180)).is_empty());
@@ -336,7 +336,7 @@ mod tests {
             assert!(folds.take(failed("5", "wrong password", "10.0.0.1"), now).unwrap().is_none());
         }
         assert!(counts(folds.all()).contains(&("5".to_owned(), 3)));
-        // From however many addresses they come, all of them count for the account.
+        // Attempts count for the account, from however many addresses they come.
         let mut folds = Folds::default();
         let mut written = 0;
         for address in 0..1000 {

@@ -22,17 +22,18 @@ use crate::kernel::error::Result;
 use crate::kernel::log_limit::LogLimit;
 use crate::{Commands, RequestContext, Scope, Unit};
 
-/// How often it is looked whether a window of time has ended.
+/// The interval of the checks for windows that have ended.
 const TICK: Duration = Duration::from_secs(1);
 
-/// How many entries of an org wait to be written. Each is a kind of refusal, of which an org has as many within a minute.
+/// The maximum number of entries of an org that wait to be written. Each is a kind of refusal, and an org has at most
+/// this many kinds within a minute.
 const MAX_WAITING_OF_ORG: usize = MAX_KINDS_PER_ORG;
 
-/// Decides what of the refusals is written into the log.
+/// Decides which refusals are written into the log.
 pub struct AccessRecorder {
     clock: Arc<dyn Clock>,
     messages: mpsc::Receiver<Message>,
-    /// How many unrecorded refusals were told of.
+    /// The number of unrecorded refusals that were logged.
     told: u64,
     folds: Folds,
     writer: Arc<Writer>,
@@ -40,7 +41,7 @@ pub struct AccessRecorder {
     tasks: JoinSet<()>,
 }
 
-/// Writes entries, those of an org one after the other. An org whose log takes none delays no other's.
+/// Writes entries, those of an org one after the other. An org whose log accepts no writes does not delay others.
 struct Writer {
     commands: Commands,
     counts: Arc<Counts>,
@@ -59,7 +60,7 @@ impl AccessRecorder {
         Self { clock, messages, told: 0, folds: Folds::default(), writer, tasks: JoinSet::new() }
     }
 
-    /// Records until nobody reports any more.
+    /// Records refusals until all senders are dropped.
     pub async fn run(mut self) {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -71,7 +72,7 @@ impl AccessRecorder {
                         let entries = self.folds.all();
                         self.write_all(entries);
                         while self.tasks.join_next().await.is_some() {}
-                        // Who asked may have gone away.
+                        // The caller may have been dropped.
                         let _ = done.send(());
                     }
                     None => return,
@@ -121,7 +122,7 @@ impl Writer {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues an entry, and returns whether a task has to be started for its org.
+    /// Queues an entry. Returns true if a task has to be started for its org.
     fn enqueue(&self, org: OrgId, entry: Entry) -> bool {
         let mut waiting = self.lock();
         let is_new = !waiting.contains_key(&org);
@@ -161,14 +162,14 @@ impl Writer {
     }
 
     async fn write(&self, entry: Entry) -> Result<()> {
-        // What happens in no org, or in one that is not there, is recorded for the server.
+        // Refusals in no org, or in one that does not exist, are recorded for the server.
         if self.write_in(entry.attempt.org, &entry).await? {
             return Ok(());
         }
         self.write_in(OrgId::SERVER, &entry).await.map(drop)
     }
 
-    /// Writes into the log of an org, and returns whether there is such an org.
+    /// Writes into the log of an org. Returns false if there is no such org.
     async fn write_in(&self, org: OrgId, entry: &Entry) -> Result<bool> {
         let Attempt { actor, request, .. } = &entry.attempt;
         let request = RequestContext { idempotency: None, ..request.clone() };
@@ -189,8 +190,8 @@ impl Writer {
     }
 }
 
-/// The target, with its uid only if there is or was such an object: texts that anybody can choose would make as
-/// many streams as somebody likes to try.
+/// The target, with its uid only if such an object exists or existed: otherwise clients could create any number of
+/// streams by texts of their choice.
 async fn known_target(unit: &Unit<'_>, target: &AccessTarget) -> Result<AccessTarget> {
     let stream = StreamId::from_stored(target.to_string());
     let is_nameable = !target.uid.is_empty() && target.to_string().len() <= MAX_NAME_BYTES;

@@ -1,4 +1,4 @@
-//! What is remembered of users and sessions between requests.
+//! The cache of users, service accounts and sessions.
 
 use std::hash::Hash;
 use std::sync::Arc;
@@ -19,32 +19,32 @@ use crate::kernel::cache::{BeforeFetch, MAX_AGE, ReadCache};
 use crate::kernel::change::ChangeListener;
 use crate::kernel::feed_health::FeedHealth;
 
-/// How long a guess counts. It is as long as failed log-ins do.
+/// The time for which a guess counts. It is the same as for failed log-ins.
 const GUESSED_FOR: Duration = Duration::from_secs(WINDOW_SECONDS.unsigned_abs());
 
-/// Remembers users, service accounts, sessions and checked passwords. It forgets a user at each event on the user
-/// or one of its memberships, with the user's sessions, and a service account at each event on it, so that the next request meets
-/// the new state.
+/// Caches users, service accounts, sessions and checked passwords. It drops a user, with the user's sessions, at each
+/// event on the user or one of its memberships, and a service account at each event on it, so that the next request
+/// sees the new state.
 pub struct IdentityCache {
     pub(super) users: ReadCache<UserId, Arc<Identified>>,
     sessions: ReadCache<TokenHash, KnownSession>,
-    /// Passwords that were found right: a keyed hash of login, password and the client's network, to the user and the
-    /// stored hash it was right for. An entry is worth nothing once the stored hash has changed.
+    /// Passwords that were correct: a keyed hash of login, password and the client's network, to the user and the
+    /// stored hash that the password matched. An entry is invalid once the stored hash has changed.
     pub(super) passwords: Cache<[u8; 32], (UserId, Arc<str>)>,
-    /// Keyed hashes of logins and the networks that sent a password for them that is not remembered. Until the right one
-    /// comes from there, nothing that is remembered counts: it would answer guesses without counting them.
+    /// Keyed hashes of logins and the networks that sent a password for them that is not cached. Until the correct one
+    /// comes from there, the cache is not used for them: it would answer guesses without counting them.
     pub(super) guessed: Cache<[u8; 32], ()>,
     /// Makes the keys of `passwords` and `guessed` useless outside this process.
     pub(super) key: [u8; 32],
     pub(super) users_seen: SeenCache<UserId>,
-    /// Whose tokens are. It never changes, so nothing is forgotten but for want of room.
+    /// The owners of tokens. They never change, so entries are dropped only for lack of space.
     pub(super) token_owners: ReadCache<TokenHash, TokenOwner>,
     pub(super) accounts: ReadCache<(OrgId, UserId), Arc<IdentifiedAccount>>,
     pub(super) tokens_seen: SeenCache<(OrgId, i64)>,
 }
 
-/// A session, and its user as they were when it was read. It counts for as long as that is what is remembered of the user:
-/// events on a user may end sessions, and which ones only the database knows.
+/// A session, and its user, as they were when it was read. It is valid as long as that user is the cached one: events
+/// on a user may end sessions, and only the database knows which ones.
 #[derive(Clone)]
 pub(super) struct KnownSession {
     pub(super) session: Arc<Session>,
@@ -57,7 +57,7 @@ pub(super) struct BeforeSession {
     sessions: BeforeFetch,
 }
 
-/// Remembers who was noted as seen within the last minutes.
+/// Caches when activity was last recorded.
 pub(super) struct SeenCache<K>(Cache<K, Timestamp>);
 
 impl<K: Hash + Eq + Copy + Send + Sync + 'static> SeenCache<K> {
@@ -65,7 +65,7 @@ impl<K: Hash + Eq + Copy + Send + Sync + 'static> SeenCache<K> {
         Self(Cache::builder().max_capacity(50_000).build())
     }
 
-    /// Whether somebody was noted within the last minutes; if not, it counts as noted now.
+    /// Whether activity was recorded within the last minutes; if not, it counts as recorded now.
     pub(super) fn is_recent(&self, key: &K, now: Timestamp) -> bool {
         let is_recent = self.0.get(key).is_some_and(|seen| seen.plus_seconds(SEEN_INTERVAL_SECONDS) > now);
         if !is_recent {
@@ -76,7 +76,7 @@ impl<K: Hash + Eq + Copy + Send + Sync + 'static> SeenCache<K> {
 }
 
 impl IdentityCache {
-    /// An empty cache, with a random key of 32 bytes, that is told of changes by this feed.
+    /// An empty cache, with a random key of 32 bytes, that this feed notifies of changes.
     #[must_use]
     pub fn new(key: [u8; 32], feed: &Arc<FeedHealth>) -> Self {
         // Deleting an org ends all its memberships and service accounts without an event on each.
@@ -102,7 +102,7 @@ impl IdentityCache {
         }
     }
 
-    /// The session of a token, if no event on its user came since it was read.
+    /// The session of a token, if there was no event on its user since it was read.
     pub(super) fn session(&self, token: &TokenHash) -> Option<KnownSession> {
         let known = self.sessions.get(token)?;
         let current = self.users.get(&known.session.user_id)?;
@@ -114,19 +114,19 @@ impl IdentityCache {
         BeforeSession { users: self.users.before_fetch(), sessions: self.sessions.before_fetch() }
     }
 
-    /// Keeps a session, unless its user or itself may have changed since it was read.
+    /// Stores a session, unless its user or itself may have changed since it was read.
     pub(super) fn keep_session(&self, before: &BeforeSession, token: &TokenHash, known: &KnownSession) {
         if !self.users.has_changed(&before.users, &known.session.user_id) {
             self.sessions.keep(&before.sessions, token, known.clone());
         }
     }
 
-    /// Forgets the session of a token.
+    /// Drops the session of a token.
     pub(super) fn forget_token(&self, token: &TokenHash) {
         self.sessions.invalidate(token);
     }
 
-    /// Forgets a session by both its tokens.
+    /// Drops a session by both its tokens.
     pub(super) fn forget_session(&self, session: &Session) {
         self.sessions.invalidate(&session.token);
         self.sessions.invalidate(&session.previous_token);

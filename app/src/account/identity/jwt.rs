@@ -1,7 +1,7 @@
-//! Tokens of an identity provider (JWT): from a token to the user whom its claims name.
+//! Tokens of an identity provider (JWT): from a token to the user that its claims identify.
 //!
-//! A token is looked at in the order of what it costs: the signature first, then its claims, then the database. Whoever
-//! cannot sign gets no further than the first, whatever the token says.
+//! A token is checked in the order of cost: first its signature, then its claims, then the database. Without a valid
+//! signature, a token gets no further than the first check, whatever its claims.
 
 mod attribute;
 mod claims;
@@ -28,33 +28,33 @@ pub use claims::{Expected, LEEWAY_SECONDS};
 pub use org_mapping::{MappedOrg, OrgMapping};
 pub(crate) use provision::MAX_MAPPED_ORGS;
 
-/// What a token says, by the name of the claim.
+/// The claims of a token, by name.
 pub type Claims = Map<String, Value>;
 
-/// How long the user of a token is remembered, so that a client that sends the token with each request costs a
-/// signature check and a look at its roles once. So long, too, a token outlives the key that signed it.
+/// How long the user of a token is cached, so that a client that sends the token with each request causes one signature
+/// check and one check of its roles in that time. For as long, a token outlives the key that signed it.
 pub(crate) const REMEMBERED_SECONDS: i64 = 60;
 
-/// How many tokens are remembered.
+/// The maximum number of cached tokens.
 const MAX_REMEMBERED: u64 = 20_000;
 
-/// Why a token was not verified.
+/// The reason why a token was not verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JwtError {
-    /// It is worth nothing, and why, for the log only.
+    /// The token is invalid, for this reason, which is for the log only.
     Refused(&'static str),
-    /// The keys are out of reach.
+    /// The keys are unavailable.
     Unavailable,
 }
 
-/// Checks who signed a token.
+/// Verifies the signatures of tokens.
 #[async_trait]
 pub trait JwtVerifier: Send + Sync {
-    /// The claims of a token that a trusted key has signed. Nothing is said of the claims.
+    /// The claims of a token that a trusted key has signed. The claims themselves are not checked.
     async fn verify(&self, token: &str) -> std::result::Result<Claims, JwtError>;
 }
 
-/// What a token has to say, and what its claims mean.
+/// The requirements on a token, and the meaning of its claims.
 #[derive(Clone, Debug)]
 pub struct JwtSettings {
     /// The user's login.
@@ -67,23 +67,23 @@ pub struct JwtSettings {
     pub role: Option<Attribute>,
     /// The groups that are mapped to orgs.
     pub orgs: Option<Attribute>,
-    /// What claims must say.
+    /// The required values of claims.
     pub expected: Expected,
     /// Whether a user without a valid role is refused.
     pub is_role_strict: bool,
-    /// Which groups are members of which orgs.
+    /// The mapping of groups to orgs.
     pub org_mapping: Vec<OrgMapping>,
-    /// Whether who is not there yet is created.
+    /// Whether missing users are created.
     pub signs_up: bool,
     /// Whether the role `GrafanaAdmin` makes a server admin.
     pub assigns_server_admin: bool,
     /// Whether roles in orgs are taken from tokens.
     pub syncs_org_roles: bool,
-    /// Where users are members of whom the token says nothing else.
+    /// The membership of users if tokens specify no other.
     pub default_membership: DefaultMembership,
 }
 
-/// What log-ins with tokens need.
+/// The dependencies of log-ins with tokens.
 pub struct JwtPorts {
     /// Checks signatures.
     pub verifier: Arc<dyn JwtVerifier>,
@@ -104,18 +104,18 @@ pub struct JwtLogIn {
     remembered: Cache<TokenHash, Remembered>,
 }
 
-/// Whose a token is.
+/// The user of a token.
 #[derive(Clone, Copy)]
 struct Remembered {
     user: UserId,
     expires: Timestamp,
 }
 
-/// Why a token does not log in.
+/// The reason why a token does not log in.
 enum Failure {
-    /// It is refused: of whom it was, if that is known; why, for the log only; and what the client is told.
+    /// It is refused: its user, if known; the reason, for the log only; and the error for the client.
     Refused { user: Option<UserId>, reason: &'static str, answer: Error },
-    /// Finding that out failed.
+    /// The check itself failed.
     Fault(Error),
 }
 
@@ -126,7 +126,7 @@ impl From<Error> for Failure {
 }
 
 impl Failure {
-    /// A token that is worth nothing. There is one answer, so that nothing can be learnt by trying.
+    /// An invalid token. The error is always the same, so that clients learn nothing by trying.
     fn invalid(reason: &'static str) -> Self {
         Self::Refused { user: None, reason, answer: refused() }
     }
@@ -144,7 +144,7 @@ impl JwtLogIn {
         Self { ports, settings, remembered }
     }
 
-    /// The user of a token, who is created or brought up to date if need be.
+    /// The user of a token, who is created or updated if necessary.
     async fn find_user(
         &self,
         identity: &Identity,

@@ -14,12 +14,12 @@ use crate::kernel::client_network::network_of_client_at;
 use crate::kernel::error::{Error, Result};
 use crate::kernel::scope::{RequestContext, Scope};
 
-/// One answer for a wrong login, a wrong password and a disabled user, so that none can be told from another.
+/// The same error for a wrong login, a wrong password and a disabled user, so that clients cannot distinguish them.
 fn refused() -> Error {
     Error::unauthenticated("Invalid username or password").with_code("password-auth.failed")
 }
 
-/// Why a password proves nothing, for the log only.
+/// The reason why a password was not accepted, for the log only.
 #[derive(Clone, Copy)]
 enum Unproven {
     TooManyAttempts,
@@ -38,7 +38,7 @@ impl Unproven {
         }
     }
 
-    /// The same of the old password that a change of one's own needs.
+    /// The same for the old password, which a user needs to change their own.
     fn of_old_password(self) -> &'static str {
         match self {
             Self::TooManyAttempts => "too many failed log-ins, at a change of the password",
@@ -51,13 +51,13 @@ fn locked() -> Error {
     Error::unauthenticated("Invalid username or password").with_code("login-attempt.blocked")
 }
 
-/// A user whose password was found right, and the stored hash that it was right for.
+/// A user with a correct password, and the stored hash that it matched.
 pub(super) struct Proven {
     pub(super) user_id: UserId,
     pub(super) hash: Arc<str>,
 }
 
-/// A login and password as they came.
+/// A login and password from a request.
 struct Given<'a> {
     /// The folded login or e-mail address.
     name: String,
@@ -71,15 +71,16 @@ struct Given<'a> {
 /// The effect of the right password on the attempts on an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OnSuccess {
-    /// All are forgotten: somebody logged in.
+    /// All are deleted: the user has logged in.
     Clear,
-    /// Only the right one is. A script sends its password with each request, and must not clear the way for guesses.
+    /// Only the correct one is deleted. A script sends its password with each request, and must not reset the count of
+    /// guesses.
     Withdraw,
 }
 
 impl Identity {
-    /// Logs in and returns the token of a new session. There is none if the password was changed or the user disabled
-    /// since the password was checked.
+    /// Logs in and returns the token of a new session. Fails if the password was changed or the user disabled since the
+    /// password was checked.
     pub async fn log_in(&self, login: &str, password: &str, request: &RequestContext) -> Result<String> {
         let request = &RequestContext { auth_method: "password", ..request.clone() };
         let Proven { user_id, hash } =
@@ -89,8 +90,8 @@ impl Identity {
         self.open_session(&identified, Some(&identified.password_seal), request).await?.ok_or_else(refused)
     }
 
-    /// Makes a session for a user who proved to be that, by a password with this seal if it was by a password. `None` if
-    /// the user is disabled or the password another by now.
+    /// Creates a session for an authenticated user, by a password with this seal if it was by a password. `None` if the
+    /// user has been disabled or the password changed in the meantime.
     pub(super) async fn open_session(
         &self,
         identified: &Identified,
@@ -99,7 +100,7 @@ impl Identity {
     ) -> Result<Option<String>> {
         let actor = &identified.actor;
         let user_id = actor.user_id;
-        // Log-ins of a user take turns, so that each knows which sessions it ends.
+        // Log-ins of a user run one at a time, so that each knows which sessions it ends.
         let _turn = self.turns.take(&format!("session/{user_id}")).await;
         let token = NewToken::try_random()?;
         let now = self.clock.now();
@@ -119,7 +120,7 @@ impl Identity {
             return Ok(None);
         };
         oldest.for_each(|ended| self.cache.forget_session(&ended));
-        // Nobody gets a session of which the log knows nothing.
+        // A session is returned only if the log has recorded it.
         self.access.logged_in(actor, identified.own_org(), session_id, request).await?;
         Ok(Some(token.token))
     }
@@ -145,11 +146,11 @@ impl Identity {
         }
     }
 
-    /// The user of a login and password, if they are right.
+    /// The user with a login and password, if they are correct.
     ///
-    /// A pair that was right before is recognised by its keyed hash and costs no password hashing, as long as the user has
-    /// that name, the stored hash is the one it was right for, and it comes from the network that it came from then,
-    /// unless that sent others since.
+    /// A pair that was correct before is recognised by its keyed hash and costs no password hashing, as long as the
+    /// user has that name, the stored hash is the same, and the request comes from the same network, unless that has
+    /// sent other passwords since.
     pub(super) async fn check_password(
         &self,
         login: &str,
@@ -168,24 +169,24 @@ impl Identity {
         let given = Given { name, password, sender, key };
         match self.remembered(&given).await? {
             Some(proven) => Ok(proven),
-            // On the heap: next to no request needs it.
+            // On the heap: hardly any request needs it.
             None => Box::pin(self.check_anew(given, request, success)).await,
         }
     }
 
-    /// The user of a login and password that are not remembered, if they are right.
+    /// The user with a login and password that are not cached, if they are correct.
     async fn check_anew(
         &self,
         given: Given<'_>,
         request: &RequestContext,
         success: OnSuccess,
     ) -> Result<Proven> {
-        // Before anything is waited for: of guesses that come at once no second one is compared with what is remembered.
+        // Before the first await, so that only the first of concurrent guesses is compared with the cache.
         self.cache.guessed.insert(given.sender, ());
         let user = self.reader.find_user_id(&given.name).await?;
         let account = account(user, &given.name);
         let _turn = self.turns.take(&account).await;
-        // The same credentials may have come at once, and have had their turn.
+        // A concurrent request with the same credentials may have been checked in the meantime.
         if let Some(proven) = self.remembered(&given).await? {
             return Ok(proven);
         }
@@ -203,7 +204,7 @@ impl Identity {
         }
     }
 
-    /// Records that a log-in failed, for the server and for the org that it would have led to.
+    /// Records a failed log-in, for the server and for the org that it would have led to.
     pub(super) async fn record_failure(&self, user: Option<UserId>, reason: &str, request: &RequestContext) {
         let identified = match user {
             Some(user_id) => self.identify(user_id).await.ok().flatten(),
@@ -230,7 +231,7 @@ impl Identity {
         Ok(None)
     }
 
-    /// Checks a password of an account whose turn it is. The attempt counts before it is checked.
+    /// Checks a password of an account whose turn the caller holds. The attempt is counted before the check.
     async fn prove(
         &self,
         account: &str,
@@ -274,7 +275,7 @@ impl Identity {
         if password.len() > MAX_PASSWORD_BYTES || !self.passwords.verify(password, &hash, ip).await? {
             return Ok(Err(Unproven::WrongPassword));
         }
-        // The check took its time: the user may have another password by now, or be disabled.
+        // The check took time: the password may have been changed, or the user disabled, in the meantime.
         let identified = self.identify(user_id).await?.filter(|identified| identified.password_hash == hash);
         Ok(match identified {
             None => Err(Unproven::WrongPassword),
@@ -283,7 +284,7 @@ impl Identity {
         })
     }
 
-    /// A hash of texts that means nothing outside this process.
+    /// A hash of texts that is useless outside this process.
     fn keyed_hash(&self, texts: &[&str]) -> [u8; 32] {
         let mut hash = Sha256::new();
         hash.update(self.cache.key);

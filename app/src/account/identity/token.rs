@@ -1,4 +1,4 @@
-//! Tokens of service accounts: from a token to what its account may do.
+//! Tokens of service accounts: from a token to the scope of its account.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::kernel::log_limit::LogLimit;
 use crate::kernel::scope::{Actor, RequestContext, Scope};
 use crate::kernel::side_write::SideWrite;
 
-/// Whose a token is. That never changes: a token that was deleted is in its account no more.
+/// The owner of a token. It never changes: a deleted token is only removed from its account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TokenOwner {
     /// The org of the service account.
@@ -25,13 +25,13 @@ pub struct TokenOwner {
     pub token_id: i64,
 }
 
-/// Keeps the hashes of tokens outside the log, so that a token's owner is found before an org is known.
+/// Stores the hashes of tokens outside the log, so that a token's owner is found before the org is known.
 pub trait TokenHashes: Send + Sync {
-    /// Keeps the hash of a new token.
+    /// Stores the hash of a new token.
     fn keep_hash(&self, hash: &TokenHash, owner: &TokenOwner) -> SideWrite;
 }
 
-/// What is known of a service account at each request.
+/// The properties of a service account that each request needs.
 #[derive(Clone, Debug)]
 pub struct IdentifiedAccount {
     /// The service account as an actor.
@@ -40,28 +40,28 @@ pub struct IdentifiedAccount {
     pub role: OrgRole,
     /// Whether its tokens are refused.
     pub is_disabled: bool,
-    /// Its tokens by id, with the time when they end, if they do.
+    /// Its tokens by id, with their expiry, if any.
     pub tokens: HashMap<i64, Option<Timestamp>>,
 }
 
-/// Reads what is needed to identify a service account.
+/// Reads the properties of service accounts that requests need.
 #[async_trait]
 pub trait TokenReader: Send + Sync {
-    /// Whose the token of that hash is.
+    /// The owner of the token with this hash.
     async fn find_token_owner(&self, hash: &TokenHash) -> Result<Option<TokenOwner>>;
-    /// What is known of a service account.
+    /// The properties of a service account.
     async fn identify_account(&self, org: OrgId, id: UserId) -> Result<Option<IdentifiedAccount>>;
-    /// Notes that a token was used.
+    /// Records the use of a token.
     async fn touch_token(&self, owner: &TokenOwner, now: Timestamp) -> Result<()>;
 }
 
-/// One answer for whatever is wrong with a token, so that nothing can be learnt by trying.
+/// The same error for all invalid tokens, so that clients learn nothing by trying.
 fn refused() -> Error {
     Error::unauthenticated("Invalid API key")
 }
 
 impl Identity {
-    /// The scope of a request that came with a token. It acts for the token's org and for no other.
+    /// The scope of a request with a token. It is limited to the token's org.
     pub(super) async fn authenticate_token(
         &self,
         token: &str,
@@ -90,13 +90,13 @@ impl Identity {
             return Err(Error::unauthenticated("Unauthorized"));
         }
         self.note_used(&owner, now).await;
-        // No other account ever has its id, so whatever it created, it created as a member.
+        // No other account ever has its id, so it has created all its objects as a member.
         let since = Some(Timestamp(0));
         Ok(Scope::of_member(owner.org, account.role, account.actor.clone(), Arc::new(request)).since(since))
     }
 
     async fn find_owner(&self, token: &str) -> Result<Option<TokenOwner>> {
-        // The checksum keeps what was never a token from costing a look at the database.
+        // The checksum saves a database query for texts that were never tokens.
         if !is_well_formed(token) {
             return Ok(None);
         }
@@ -110,7 +110,7 @@ impl Identity {
         if self.cache.tokens_seen.is_recent(&(owner.org, owner.token_id), now) {
             return;
         }
-        // A request does not fail because it could not be noted that it came.
+        // A request does not fail because the use of its token could not be recorded.
         if let Err(error) = self.tokens.touch_token(owner, now).await
             && let Some(suppressed) = LIMIT.admit()
         {
@@ -119,7 +119,7 @@ impl Identity {
     }
 }
 
-/// The account of a token that can be used, or why it cannot, for the log only.
+/// The account of a valid token, or the reason why the token is invalid, for the log only.
 fn usable(
     account: Option<Arc<IdentifiedAccount>>,
     owner: &TokenOwner,

@@ -1,16 +1,16 @@
-//! One check of a password of an account at a time.
+//! One password check of an account at a time.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::OwnedMutexGuard;
 
-/// Accounts whose passwords are being checked. Guesses that come at once are counted one after the other, and of right
-/// passwords that come at once one is hashed and the others are remembered.
+/// Accounts with a password check in progress. Concurrent guesses are counted one after the other, and of concurrent
+/// correct passwords one is hashed and the others are found in the cache.
 #[derive(Default)]
 pub(super) struct Turns(Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>);
 
-/// The turn of one request; the next one's begins when it is dropped.
+/// The turn of one request, until it is dropped.
 pub(super) struct Turn<'a> {
     turns: &'a Turns,
     account: String,
@@ -21,7 +21,7 @@ impl Turns {
     /// Waits for the turn on an account.
     pub(super) async fn take(&self, account: &str) -> Turn<'_> {
         let mutex = self.lock().entry(account.to_owned()).or_default().clone();
-        // Made before the wait, so that a request that is dropped while it waits leaves nothing behind.
+        // Created before the wait, so that a request that is dropped while it waits leaves no entry.
         let mut turn = Turn { turns: self, account: account.to_owned(), guard: None };
         turn.guard = Some(mutex.lock_owned().await);
         turn
@@ -36,7 +36,7 @@ impl Drop for Turn<'_> {
     fn drop(&mut self) {
         let mut turns = self.turns.lock();
         self.guard.take();
-        // Whoever waits holds a reference, too.
+        // Waiting requests hold a reference, too.
         if turns.get(&self.account).is_some_and(|turn| Arc::strong_count(turn) == 1) {
             turns.remove(&self.account);
         }

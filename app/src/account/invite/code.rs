@@ -1,4 +1,4 @@
-//! The code of an invite: what a guest has to show.
+//! The code of an invite, which a guest presents.
 
 use kymograph_domain::OrgId;
 use kymograph_domain::account::invite::InviteId;
@@ -8,11 +8,11 @@ use crate::kernel::error::Result;
 use crate::kernel::random::{hex, random_bytes};
 use crate::kernel::secret::SecretWrite;
 
-/// The code of an invite, which says where the invite is: `<org>-<id>-<32 hexadecimal digits>`.
+/// The code of an invite, which identifies the invite: `<org>-<id>-<32 hexadecimal digits>`.
 ///
-/// Who shows a code is not known, and so neither is the org. A table of all codes would belong to no tenant;
-/// since the code names its org, it is looked up under that org's row level security like everything else.
-/// Org and id are no secret; the 128 random bits behind them are.
+/// A guest with a code is not authenticated, so the org is unknown. A table of all codes would belong to no tenant;
+/// since the code contains its org, it is looked up under that org's row level security like everything else. Org and
+/// id are not secret; the 128 random bits after them are.
 pub(super) struct InviteCode {
     pub(super) org: OrgId,
     pub(super) id: InviteId,
@@ -20,13 +20,13 @@ pub(super) struct InviteCode {
 }
 
 impl InviteCode {
-    /// Draws the code of a new invite.
+    /// Generates the code of a new invite.
     pub(super) fn try_random(org: OrgId, id: InviteId) -> Result<Self> {
         let random = hex(&random_bytes::<16>()?);
         Ok(Self { org, id, text: format!("{org}-{id}-{random}") })
     }
 
-    /// Reads where the invite of a code is. Whether the code is right is for [`InviteCode::is`] to say.
+    /// Parses the org and id of a code. [`InviteCode::is`] checks whether the code is correct.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let mut parts = text.splitn(3, '-');
         let org = OrgId(parts.next()?.parse().ok().filter(|org| *org > 0)?);
@@ -34,7 +34,7 @@ impl InviteCode {
         parts.next().map(|_| Self { org, id, text: text.to_owned() })
     }
 
-    /// Whether it is the code that was kept. Hashes are compared, so that the time it takes tells nothing.
+    /// Whether it is the stored code. Hashes are compared, so that the duration reveals nothing.
     pub(super) fn is(&self, kept: &str) -> bool {
         hash_token(&self.text) == hash_token(kept)
     }

@@ -1,7 +1,7 @@
-//! Another e-mail address of one's own, which counts once its owner has shown to read the mail there.
+//! Changes of one's own e-mail address, which take effect once they are confirmed by a mail to the new address.
 //!
-//! The code in the mail is a seal on the change that is under way, made with a key of the server. So nothing has to be
-//! kept of it that could leak, and it is worth nothing once another change, or none, is under way.
+//! The code in the mail is a MAC of the pending change, made with a key of the server. So nothing has to be stored that
+//! could leak, and the code is invalid once another change, or none, is pending.
 
 mod mail;
 
@@ -24,7 +24,7 @@ use crate::{Permission, Scope};
 use mail::ConfirmationMail;
 pub use mail::ConfirmationMails;
 
-/// Has new addresses confirmed.
+/// Requests the confirmation of new addresses.
 pub struct EmailVerification {
     keys: Arc<dyn ServerKeys>,
     budget: Arc<dyn MailBudget>,
@@ -34,17 +34,17 @@ pub struct EmailVerification {
     key: OnceCell<ServerKey>,
 }
 
-/// What became of a change of one's own profile.
+/// The result of a change of one's own profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProfileUpdate {
-    /// It is made.
+    /// The profile was changed.
     Done,
-    /// It is made but for the address, to which a mail will be sent.
+    /// The profile was changed except for the address, to which a mail will be sent.
     EmailToConfirm,
 }
 
 impl EmailVerification {
-    /// Confirmation within so many seconds. `root_url` is where people reach the server; it ends in a slash.
+    /// Confirmation within `lifetime_seconds`. `root_url` is the public URL of the server; it ends in a slash.
     #[must_use]
     pub fn new(
         keys: Arc<dyn ServerKeys>,
@@ -65,7 +65,7 @@ impl EmailVerification {
         Ok(hex(&mac.finalize().into_bytes()))
     }
 
-    /// The mail with a code. It has no text that a user chose: anybody can make the server send it to anybody.
+    /// The mail with a code. It contains no text chosen by a user: anyone can make the server send it to anyone.
     fn mail(&self, change: &EmailChange, code: &str) -> Mail {
         let link = format!("{}user/email/update?code={code}", self.root_url);
         let text = format!(
@@ -80,7 +80,7 @@ impl EmailVerification {
 }
 
 impl Users {
-    /// Changes the actor's profile. Where addresses are confirmed, another one is only asked for.
+    /// Changes the actor's profile. If addresses must be confirmed, a new one is only requested.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn update_own_profile(&self, scope: &Scope, change: &ProfileChange) -> Result<ProfileUpdate> {
         let id = scope.actor().user_id;
@@ -117,8 +117,8 @@ impl Users {
         Ok(if requested.is_some() { ProfileUpdate::EmailToConfirm } else { ProfileUpdate::Done })
     }
 
-    /// Refuses another user's address, which is found out again when it is confirmed; but who is told now need not wait for
-    /// a mail. Another address than before costs one of the mails that may be sent.
+    /// Refuses another user's address. This is checked again at the confirmation, but here the client is notified
+    /// without a mail. A new address counts towards the limit of mails.
     async fn admit_address(&self, verification: &EmailVerification, id: UserId, email: &str) -> Result<()> {
         let holder = self.reader.find_user_by_login(email).await?;
         if holder.is_some_and(|holder| holder.id != id && holder.profile.is_own(&holder.claims, email)) {
@@ -135,7 +135,7 @@ impl Users {
         }
     }
 
-    /// Makes the change of the actor's address that a code is for.
+    /// Applies the change of the actor's address that a code confirms.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn confirm_email(&self, scope: &Scope, code: &str) -> Result<()> {
         let Some(verification) = &self.verification else { return Err(UserError::EmailCodeInvalid.into()) };
@@ -144,7 +144,7 @@ impl Users {
             .run(scope, |mut unit| async move {
                 let mut user = unit.load_from_server::<User>(&id).await?;
                 let change = user.email_change.as_ref().ok_or(UserError::EmailCodeInvalid)?;
-                // Hashes are compared, so that the time it takes tells nothing.
+                // Hashes are compared, so that the duration reveals nothing.
                 if Sha256::digest(verification.code(id, change).await?) != Sha256::digest(code) {
                     return Err(UserError::EmailCodeInvalid.into());
                 }

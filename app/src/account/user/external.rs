@@ -1,4 +1,4 @@
-//! Users whom an identity provider knows.
+//! Users of an identity provider.
 
 use std::collections::BTreeSet;
 
@@ -14,24 +14,24 @@ use crate::{Permission, Scope, Unit};
 pub(crate) struct NewMember {
     /// The profile.
     pub(crate) profile: Profile,
-    /// Whether the user administers the server.
+    /// Whether the user is a server admin.
     pub(crate) is_server_admin: bool,
-    /// The orgs to make the user a member of; it works in the first.
+    /// The orgs to make the user a member of; the first one becomes the current org.
     pub(crate) memberships: Vec<(OrgId, OrgRole)>,
-    /// Whether an identity provider says that the names are the user's.
+    /// Whether an identity provider vouches for the names.
     pub(crate) is_provided: bool,
 }
 
 impl Users {
-    /// Creates a user whom an identity provider knows. Nobody knows the password, so only the provider lets the user in
-    /// until somebody sets another one; and whoever guesses at it cannot tell the user from others.
+    /// Creates a user of an identity provider. The password is unknown, so the user can only log in at the provider
+    /// until another one is set; and guesses cannot distinguish the user from others.
     pub(crate) async fn create_external_user(&self, scope: &Scope, new: &NewMember) -> Result<UserId> {
         let across = scope.across_orgs(Permission::USERS_CREATE)?;
         let hash = self.passwords.hash(&hex(&random_bytes::<32>()?), &scope.request().ip).await?;
         Ok(self.create_member(scope, across, new, &hash).await?.id)
     }
 
-    /// Changes the profile of a user to what an identity provider says.
+    /// Updates the profile of a user to the data of an identity provider.
     pub(crate) async fn update_external_user(
         &self,
         scope: &Scope,
@@ -51,8 +51,8 @@ impl Users {
             .await
     }
 
-    /// Takes the names of a user who is known to have them from users who only claim them, so that nobody is locked out
-    /// by a claim. It comes before the user itself is recorded.
+    /// Takes the confirmed names of a user from users who have only claimed them, so that a claim locks nobody out.
+    /// Called before the user itself is recorded.
     pub(super) async fn take_names(&self, unit: &mut Unit<'_>, id: UserId, profile: &Profile) -> Result<()> {
         let mut claimants = BTreeSet::new();
         for name in profile.names() {

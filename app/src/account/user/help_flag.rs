@@ -1,4 +1,4 @@
-//! Which hints a user has seen, as a bit mask whose meaning is the client's.
+//! The hints that a user has seen, as a bit mask whose meaning is the client's.
 
 use kymograph_domain::account::user::{User, UserCommand};
 
@@ -13,7 +13,7 @@ impl Users {
         self.tell_help_flags(scope, UserCommand::AddHelpFlags(flags)).await
     }
 
-    /// Takes all of the actor's help flags away and returns what is left, which is 0.
+    /// Clears all of the actor's help flags and returns the remaining ones, which is 0.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn clear_help_flags(&self, scope: &Scope) -> Result<i64> {
         self.tell_help_flags(scope, UserCommand::ClearHelpFlags).await

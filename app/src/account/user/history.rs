@@ -1,4 +1,4 @@
-//! Looking back at users, and undoing changes of them.
+//! The history of users, and undo of their changes.
 
 use cqrs_es::Aggregate;
 use kymograph_domain::OrgId;

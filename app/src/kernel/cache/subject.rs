@@ -7,10 +7,10 @@ use kymograph_domain::{OrgId, StreamId};
 use moka::Entry;
 use moka::sync::Cache;
 
-/// Makes the key of a cached value of a stream that has changed, if there is one.
+/// Returns the key of the cached value of a changed stream, if it has one.
 pub(super) type Subject<K> = Box<dyn Fn(OrgId, &StreamId) -> Option<K> + Send + Sync>;
 
-/// The orgs that lately had an event on any object of some nouns, and when, counted in such events.
+/// The orgs with recent events on objects of some nouns, each with the count of such events at its last one.
 pub(super) struct OrgChanges<K, V> {
     nouns: &'static [&'static str],
     count: AtomicU64,
@@ -19,7 +19,7 @@ pub(super) struct OrgChanges<K, V> {
 }
 
 impl<K, V> OrgChanges<K, V> {
-    /// Changes that are remembered for longer than values are kept.
+    /// Changes are kept for longer than cached values.
     pub(super) fn new(
         nouns: &'static [&'static str],
         kept_for: Option<Duration>,
@@ -33,26 +33,26 @@ impl<K, V> OrgChanges<K, V> {
         Self { nouns, count: AtomicU64::new(0), orgs: orgs.build(), is_stale }
     }
 
-    /// How many there were.
+    /// The number of changes so far.
     pub(super) fn count(&self) -> u64 {
         self.count.load(Ordering::Acquire)
     }
 
-    /// Notes an event, if it is on an object of the nouns.
+    /// Counts an event, if it is on an object of the nouns.
     pub(super) fn note(&self, org: OrgId, stream: &StreamId) {
         if self.nouns.contains(&stream.noun()) {
             self.keep(org, self.count.fetch_add(1, Ordering::AcqRel) + 1);
         }
     }
 
-    /// Of changes of an org that are noted at once the last counts, in whatever order they come here.
+    /// The last of concurrent changes of an org counts, in whatever order they arrive here.
     fn keep(&self, org: OrgId, count: u64) {
         let last =
             |before: Option<Entry<OrgId, u64>>| before.map_or(count, |before| before.into_value().max(count));
         self.orgs.entry(org).and_upsert_with(last);
     }
 
-    /// True if a value is stale that was fetched after so many changes.
+    /// True if a value that was fetched at this count of changes is stale.
     pub(super) fn is_stale(&self, key: &K, value: &V, since: u64) -> bool {
         let has_changed = |org| self.orgs.get(&org).is_some_and(|changed| changed > since);
         self.count() > since && (self.is_stale)(key, value, &has_changed)

@@ -1,4 +1,4 @@
-//! The course of a command: its decisions so far, and the state that the next is made on.
+//! The course of a command: its decisions so far, and the state that the next decision is based on.
 
 use std::time::Duration;
 
@@ -13,26 +13,26 @@ use crate::kernel::unit::Loaded;
 pub(super) struct Course<'a> {
     commands: &'a Commands,
     org: OrgId,
-    /// Whether it is decided on what commits come to that are yet to be written, because one of them was faster. Others
-    /// are not: they need no turn, and what refuses them is written.
+    /// Whether it is decided on top of pending commits, because one of them was faster. Other commands are not: they
+    /// need no turn, and are refused only by state that is written.
     is_ahead: bool,
-    /// The turn of the org's commands that were too slow.
+    /// The turn of one of the org's commands that lost a race.
     turn: Option<OwnedMutexGuard<()>>,
-    /// Whether all it was decided on was read from the database once.
+    /// Whether a decision has been repeated on state read from the database only.
     is_fresh: bool,
-    /// Whether another commit was written before its own.
+    /// Whether its commit has failed before, because another one was written first.
     has_lost: bool,
-    /// Whether something was gone that it refers to.
+    /// Whether an object that it refers to was missing before.
     is_gone: bool,
 }
 
 impl<'a> Course<'a> {
-    /// The course of a command in an org that is yet to be decided.
+    /// The course of a command in an org, before its first decision.
     pub(super) fn new(commands: &'a Commands, org: OrgId) -> Self {
         Self { commands, org, is_ahead: false, turn: None, is_fresh: false, has_lost: false, is_gone: false }
     }
 
-    /// Begins a decision, which has to wait for its turn if others were faster before.
+    /// Begins a decision. It first waits for its turn if other commands were faster.
     pub(super) async fn begin(&mut self) -> Loaded {
         if self.is_ahead && self.turn.is_none() {
             self.turn = Some(self.commands.turns.get_or(self.org, Default::default).lock_owned().await);
@@ -40,8 +40,8 @@ impl<'a> Course<'a> {
         Loaded::new(self.is_ahead)
     }
 
-    /// Whether a decision that writes nothing has to be made again on what the database says. It is answered only if it
-    /// was made on nothing else: what is yet to be written may fail, and what is remembered be old.
+    /// Whether a decision without events must be repeated on state read from the database. The client gets its result
+    /// only if it depends on nothing else: pending commits may fail, and cached state may be stale.
     pub(super) async fn must_decide_on_stored(&mut self, loaded: &Loaded) -> bool {
         if self.is_fresh && !self.is_ahead {
             return false;
@@ -55,12 +55,12 @@ impl<'a> Course<'a> {
         !noted.streams.is_empty()
     }
 
-    /// Takes that a commit which is yet to be written was faster.
+    /// Notes that a pending commit was faster.
     pub(super) fn is_behind(&mut self) {
         self.is_ahead = true;
     }
 
-    /// Waits until what was decided is written. It is the next one's turn as soon as that can be decided on this one.
+    /// Waits until the decision is written. The turn passes on as soon as the next command can be decided on this one.
     pub(super) async fn written(&mut self, queued: Queued) -> Result<Committed, CommitError> {
         if queued.is_ground {
             self.turn = None;
@@ -68,18 +68,18 @@ impl<'a> Course<'a> {
         queued.written().await
     }
 
-    /// Takes that a commit was written before its own.
+    /// Notes that another commit was written first.
     pub(super) async fn lost(&mut self, attempt: u32, loaded: &Loaded) {
         tracing::debug!(attempt, "optimistic concurrency conflict: retrying the command");
         if self.has_lost {
-            // Another server may have changed streams that the decision only looked at.
+            // Another server may have changed streams that the decision only read.
             self.commands.stores.events.forget(&loaded.take().streams);
             tokio::time::sleep(Duration::from_millis(u64::from(attempt))).await;
         }
         (self.has_lost, self.is_ahead) = (true, true);
     }
 
-    /// Whether something was gone for the first time that it refers to, which may only be remembered wrongly.
+    /// Notes that an object that it refers to is missing. True for the first time, when the cached state may be wrong.
     pub(super) fn misses(&mut self, loaded: &Loaded) -> bool {
         if self.is_gone {
             return false;

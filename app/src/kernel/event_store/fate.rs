@@ -1,16 +1,16 @@
-//! The fate of a commit that others are decided on before it is written.
+//! The fate of a pending commit that other commits are decided on.
 
 use kymograph_domain::OrgId;
 use tokio::sync::watch;
 
-/// Tells the fate of a commit. If it is dropped without a word, the commit has failed.
+/// Reports the fate of a commit. If it is dropped without a report, the commit has failed.
 #[derive(Debug)]
 pub struct Verdict {
     org: OrgId,
     told: watch::Sender<Option<bool>>,
 }
 
-/// The fate of a commit: open until it has landed or failed.
+/// The fate of a commit: open until it is written or has failed.
 #[derive(Clone, Debug)]
 pub struct Fate {
     org: OrgId,
@@ -24,13 +24,13 @@ impl Verdict {
         Self { org, told: watch::Sender::new(None) }
     }
 
-    /// The fate that this tells.
+    /// The fate that this reports.
     #[must_use]
     pub fn fate(&self) -> Fate {
         Fate { org: self.org, told: self.told.subscribe() }
     }
 
-    /// Tells whether the commit has landed.
+    /// Reports whether the commit was written.
     pub fn tell(&self, has_landed: bool) {
         self.told.send_replace(Some(has_landed));
     }
@@ -48,7 +48,7 @@ impl Fate {
         self.org
     }
 
-    /// Whether the commit may still land or fail.
+    /// Whether the commit is still pending.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.told().is_none()
@@ -62,7 +62,7 @@ impl Fate {
 
     /// Waits until the fate is no longer open.
     pub async fn settled(&self) {
-        // An error says that nobody is left to tell.
+        // An error means that the verdict was dropped.
         drop(self.told.clone().wait_for(Option::is_some).await);
     }
 

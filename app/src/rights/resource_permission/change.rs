@@ -17,7 +17,7 @@ use crate::kernel::error::Result;
 use crate::rights::authorization::Guarded;
 use crate::{Scope, Unit};
 
-/// A grant that a client asks for. What names nobody, or more than one, is refused.
+/// A grant in a client's request. It is refused unless it names exactly one grantee.
 #[derive(Clone, Debug, Default)]
 pub struct WantedGrant {
     /// A user or service account.
@@ -26,11 +26,11 @@ pub struct WantedGrant {
     pub team_id: Option<i64>,
     /// A role by name.
     pub role: Option<String>,
-    /// The level; `None` takes away what is granted.
+    /// The access level; `None` revokes the grant.
     pub level: Option<AccessLevel>,
 }
 
-/// The level that a client names; the empty name stands for none.
+/// The access level with this name; `None` for the empty name.
 pub fn parse_level(name: &str) -> Result<Option<AccessLevel>> {
     match (name, AccessLevel::parse(name)) {
         ("", _) => Ok(None),
@@ -40,7 +40,7 @@ pub fn parse_level(name: &str) -> Result<Option<AccessLevel>> {
 }
 
 impl ResourcePermissions {
-    /// Makes these the permissions of a folder or dashboard, and no others.
+    /// Replaces all permissions of a folder or dashboard.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn replace_permissions(
         &self,
@@ -52,7 +52,7 @@ impl ResourcePermissions {
         self.change(scope, kind, uid, wanted, Unnamed::Dropped).await
     }
 
-    /// Changes some permissions of a folder or dashboard and leaves the others as they are.
+    /// Changes some permissions of a folder or dashboard and keeps the others.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn change_permissions(
         &self,
@@ -81,7 +81,7 @@ impl ResourcePermissions {
                 let guarded = guarded(kind, uid, id, folder.as_ref());
                 let permission = write_permission(kind);
                 self.ports.authorization.require(scope, guarded, permission).await?;
-                // An actor whose right is taken meanwhile must not give it back to itself.
+                // An actor whose permission is revoked in the meantime must not grant it to itself again.
                 self.ports.authorization.rest_on_right(scope, &mut unit, kind, uid, permission)?;
                 for grantee in changes.keys() {
                     self.must_exist(&unit, *grantee).await?;
@@ -92,7 +92,7 @@ impl ResourcePermissions {
                         ResourcePermissionCommand::Replace { resource, grants: given(changes) }
                     }
                     Unnamed::Kept => {
-                        // The defaults of the root must not come along into a folder that is closed.
+                        // The defaults of the root must not be copied into a restricted folder.
                         unit.rest_on(described.stays(scope.org(), uid, id, folder.as_ref()));
                         let defaults = self.defaults_of(scope, guarded, folder.is_none()).await?;
                         ResourcePermissionCommand::Change { resource, defaults, changes: changes.clone() }
@@ -118,7 +118,7 @@ impl ResourcePermissions {
         }
     }
 
-    /// What holds for a folder or dashboard, which is at the root or is not, as long as it has no list.
+    /// The defaults of a folder or dashboard without an access-control list, depending on whether it is at the root.
     async fn defaults_of(&self, scope: &Scope, guarded: Guarded<'_>, is_root: bool) -> Result<Grants> {
         let nodes = self.ports.reader.find_access(scope, guarded).await?.nodes;
         match nodes.into_iter().next() {
@@ -128,25 +128,25 @@ impl ResourcePermissions {
     }
 }
 
-/// What becomes of grants that a change does not name.
+/// The treatment of existing grants that a change does not name.
 #[derive(Clone, Copy, Debug)]
 enum Unnamed {
-    /// They are taken away.
+    /// They are revoked.
     Dropped,
-    /// They stay.
+    /// They are kept.
     Kept,
 }
 
 type Changes = BTreeMap<Grantee, Option<AccessLevel>>;
 
-/// What changes give, without what they take away.
+/// The grants of changes, without the revocations.
 fn given(changes: &Changes) -> Grants {
     changes.iter().filter_map(|(grantee, level)| level.map(|level| (*grantee, level))).collect()
 }
 
-/// The wanted level by grantee, the last of a list if it names one several times. Clients send back inherited permissions
-/// beside those that they read as granted here. As many can be taken away as can be given, and each is looked up before it is
-/// decided how many there are in the end.
+/// The wanted level by grantee; the last one counts if a grantee is named several times. Clients send back inherited
+/// permissions in addition to the resource's own. As many grants can be revoked as can be given, and each grantee is
+/// looked up before the final number of grants is known.
 fn changes(wanted: &[WantedGrant]) -> Result<Changes, ResourcePermissionError> {
     if wanted.len() > 2 * MAX_GRANTS {
         return Err(ResourcePermissionError::TooMany);
@@ -159,7 +159,7 @@ fn changes(wanted: &[WantedGrant]) -> Result<Changes, ResourcePermissionError> {
 }
 
 fn grantee(wanted: &WantedGrant) -> Result<Grantee, ResourcePermissionError> {
-    // Clients send 0 and the empty text for what they do not mean.
+    // Clients send 0 and the empty text for fields without a value.
     let user = wanted.user_id.filter(|id| *id != 0);
     let team = wanted.team_id.filter(|id| *id != 0);
     match (user, team, wanted.role.as_deref().filter(|role| !role.is_empty())) {
@@ -174,7 +174,8 @@ fn grantee(wanted: &WantedGrant) -> Result<Grantee, ResourcePermissionError> {
     }
 }
 
-/// Takes away what is granted to members, service accounts and teams that end: who comes back has none of its old rights.
+/// Revokes the grants of members, service accounts and teams that end: those who come back have none of their old
+/// rights.
 pub struct GrantEndings(Arc<dyn ResourcePermissionReader>);
 
 impl GrantEndings {
@@ -204,7 +205,7 @@ impl EndingListener for GrantEndings {
                     self.drop_grants(unit, scope, Grantee::User(id)).await?;
                 }
                 Ending::Team(id) => self.drop_grants(unit, scope, Grantee::Team(id)).await?,
-                // The lists of folders and dashboards go with them.
+                // The lists of folders and dashboards end with them.
                 Ending::Folder(_)
                 | Ending::Dashboard(_)
                 | Ending::DataSource(_)

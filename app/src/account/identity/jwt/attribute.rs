@@ -1,11 +1,11 @@
-//! Where in a token something stands.
+//! The location of an attribute in a token.
 
 use jmespath::{Expression, Variable};
 use serde_json::Value;
 
 use super::Claims;
 
-/// Where in a token something stands: in a claim, or where an expression of JMESPath leads.
+/// The location of an attribute in a token: a claim, or the result of a JMESPath expression.
 #[derive(Clone, Debug)]
 pub enum Attribute {
     /// A claim by its name.
@@ -21,7 +21,7 @@ impl Attribute {
         jmespath::compile(expression).ok().map(Self::Path)
     }
 
-    /// The text that stands there, without space around it; empty if there is none.
+    /// The text of the attribute, trimmed; empty if there is none.
     pub(super) fn text(&self, claims: &Claims) -> String {
         let text = match self {
             Self::Claim(name) => claims.get(name).and_then(Value::as_str).map(str::to_owned),
@@ -30,7 +30,7 @@ impl Attribute {
         text.map(|text| text.trim().to_owned()).unwrap_or_default()
     }
 
-    /// The texts of the list that stands there, or the one text.
+    /// The texts of the attribute, if it is a list, or its one text.
     pub(super) fn texts(&self, claims: &Claims) -> Vec<String> {
         let found = match self {
             Self::Claim(name) => Variable::from_serializable(claims.get(name)).ok(),

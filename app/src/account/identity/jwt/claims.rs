@@ -1,17 +1,17 @@
-//! What the claims of a token must say before anybody looks for its user.
+//! The checks of the claims of a token, before its user is looked up.
 
 use kymograph_domain::Timestamp;
 use serde_json::Value;
 
 use super::Claims;
 
-/// How far the clock of the identity provider may be off, in seconds.
+/// The tolerance for the clock of the identity provider, in seconds.
 pub const LEEWAY_SECONDS: i64 = 60;
 
-/// The last second that a time in a token is told apart from any later one.
+/// The maximum of a time in a token, in seconds; later ones count as this one.
 const LAST_SECOND: f64 = 1e12;
 
-/// Until when a token counts. It must have an end, must have begun, and must not come from the future.
+/// The expiry of a token. A token needs an expiry that has not passed, and must not be issued or start in the future.
 pub(super) fn check_times(claims: &Claims, now: Timestamp) -> Result<Timestamp, &'static str> {
     let seconds = now.seconds();
     let end = time(claims, "exp")?.ok_or("the token never expires")?.saturating_add(LEEWAY_SECONDS);
@@ -38,7 +38,7 @@ fn time(claims: &Claims, name: &str) -> Result<Option<i64>, &'static str> {
     }
 }
 
-/// What claims must say: an issuer, an audience, and anything else by its value.
+/// The required values of claims: an issuer, an audience, and any other claim.
 #[derive(Clone, Debug, Default)]
 pub struct Expected {
     audiences: Vec<String>,
@@ -58,7 +58,7 @@ impl Expected {
         (is_text("iss") && is_text("sub")).then_some(Self { audiences, others })
     }
 
-    /// Whether tokens for any audience count.
+    /// Whether tokens for any audience are accepted.
     #[must_use]
     pub fn takes_any_audience(&self) -> bool {
         self.audiences.is_empty()

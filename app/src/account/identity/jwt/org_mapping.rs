@@ -1,14 +1,14 @@
-//! Which groups of the identity provider are members of which orgs.
+//! The mapping of groups of the identity provider to orgs.
 
 use kymograph_domain::{OrgId, OrgRole};
 
-/// What stands for everybody, or for all orgs.
+/// Stands for all users, or for all orgs.
 const ALL: &str = "*";
 
-/// A group, the org that it is a member of, and its role there.
+/// A group, the org that its users are members of, and their role there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrgMapping {
-    /// The name of the group, `None` for everybody.
+    /// The name of the group; `None` for all users.
     pub group: Option<String>,
     /// The org.
     pub org: MappedOrg,
@@ -19,16 +19,16 @@ pub struct OrgMapping {
 /// The org of a mapping.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MappedOrg {
-    /// All of them.
+    /// All orgs.
     All,
-    /// The one of this id.
+    /// The org with this id.
     Id(OrgId),
-    /// The one of this name.
+    /// The org with this name.
     Name(String),
 }
 
 impl OrgMapping {
-    /// Reads `<group>:<org>` or `<group>:<org>:<role>`, where the role is `Viewer` if it is left out, and `\:` is a colon.
+    /// Parses `<group>:<org>` or `<group>:<org>:<role>`, where the role defaults to `Viewer`, and `\:` is a colon.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let parts = split(text);
@@ -48,7 +48,7 @@ impl OrgMapping {
         Some(Self { group: Some(group.clone()).filter(|group| group != ALL), org, role })
     }
 
-    /// Whether it is for a member of these groups.
+    /// Whether it applies to a user in these groups.
     pub(super) fn applies_to(&self, groups: &[String]) -> bool {
         self.group.as_ref().is_none_or(|group| groups.contains(group))
     }

@@ -1,4 +1,4 @@
-//! The user whom the claims of a token name: found, created, and brought up to date.
+//! The user that the claims of a token identify: found, created, and updated.
 
 use std::collections::BTreeMap;
 
@@ -16,34 +16,34 @@ use crate::kernel::error::{Error, ErrorKind};
 use crate::kernel::log_limit::LogLimit;
 use crate::kernel::scope::{RequestContext, Scope};
 
-/// How many orgs a token may make its user a member of. Each is a commit when it changes.
+/// The maximum number of orgs that a token may make its user a member of. Each change of one is a commit.
 pub(crate) const MAX_MAPPED_ORGS: usize = 100;
 
-/// The role that is above all roles in orgs.
+/// The role above all roles in orgs.
 const SERVER_ADMIN: &str = "GrafanaAdmin";
 
-/// The org of users whom nothing else is said of, where new ones are not made members of any.
+/// The org of users without any other, if the settings have no default org for new users.
 const FIRST_ORG: OrgId = OrgId(1);
 
 type Provisioned<T> = Result<T, Failure>;
 
-/// What a token says of its user.
+/// The properties of a user that a token specifies.
 struct External {
-    /// Empty if it does not say.
+    /// Empty if not specified.
     login: String,
     /// An address, or empty.
     email: String,
-    /// Empty if it does not say.
+    /// Empty if not specified.
     name: String,
-    /// Whether the user administers the server, if tokens decide that.
+    /// Whether the user is a server admin; `None` if tokens do not determine that.
     is_server_admin: Option<bool>,
-    /// The roles in orgs, if tokens decide those.
+    /// The roles in orgs; `None` if tokens do not determine them.
     roles: Option<BTreeMap<OrgId, OrgRole>>,
 }
 
 impl JwtLogIn {
-    /// The user of these claims. Who is not there is created, and what the claims say of a user becomes so; where it
-    /// is so already, nothing is written.
+    /// The user of these claims, who is created if missing, and updated to the claims. Nothing is written if nothing
+    /// changes.
     pub(super) async fn provision(
         &self,
         identity: &Identity,
@@ -56,7 +56,7 @@ impl JwtLogIn {
             Some(view) => view,
             None => match self.sign_up(scope, &external).await? {
                 Some(user) => return Ok(user),
-                // Another request of the same user was faster.
+                // A concurrent request of the same user was faster.
                 None => self.find(&external).await?.ok_or_else(|| Failure::invalid("the login is taken"))?,
             },
         };
@@ -88,7 +88,8 @@ impl JwtLogIn {
         if settings.email.is_none() && fold(&login).contains('@') {
             email.clone_from(&login);
         }
-        // A text that is no address, or one that the provider does not vouch for, must not lead to somebody's account.
+        // A text that is no address, or one that the provider has not verified, must not lead to another user's
+        // account.
         if !fold(&email).contains('@') || says_unverified(claims) {
             email.clear();
         }
@@ -102,7 +103,7 @@ impl JwtLogIn {
         if ![&login, &email].iter().all(|text| is_storable(text, MAX_NAME_BYTES)) {
             return Err(Failure::invalid("the login or e-mail address cannot be one"));
         }
-        // A name is only shown: one that cannot be kept keeps nobody out.
+        // A name is only displayed: an invalid one does not prevent a log-in.
         let name = settings.name.text(claims);
         let is_name = is_storable(&name, MAX_NAME_BYTES) && !has_hidden_characters(&name);
         let role = text(&settings.role);
@@ -116,8 +117,8 @@ impl JwtLogIn {
         })
     }
 
-    /// The roles in orgs: by the mapping of groups, raised to the role that the token names; else that role in the default
-    /// org. Where neither is configured, tokens say nothing about roles.
+    /// The roles in orgs: by the mapping of groups, raised to the role in the token; if no mapping applies, that role
+    /// in the default org. `None` if tokens do not determine roles, or the mapping has too many orgs.
     async fn read_roles(&self, claims: &Claims, role: &str) -> Provisioned<Option<BTreeMap<OrgId, OrgRole>>> {
         let settings = &self.settings;
         if !settings.syncs_org_roles || (settings.role.is_none() && settings.org_mapping.is_empty()) {
@@ -156,7 +157,7 @@ impl JwtLogIn {
         Ok(Some(roles))
     }
 
-    /// The orgs that a mapping is for, without those that are not there. `None` if they are too many.
+    /// The existing orgs of a mapping. `None` if they are too many.
     async fn mapped_orgs(&self, org: &MappedOrg) -> Provisioned<Option<Vec<OrgId>>> {
         static UNKNOWN: LogLimit = LogLimit::new();
         let found = match org {
@@ -187,7 +188,7 @@ impl JwtLogIn {
         Ok(Some(found.into_iter().map(|org| org.id).collect()))
     }
 
-    /// The user of that e-mail address or login. Claims that name two users are refused.
+    /// The user with this e-mail address or login. Claims that identify two users are refused.
     async fn find(&self, external: &External) -> Provisioned<Option<UserView>> {
         let users = &self.ports.users;
         let find = async |name: &str| {
@@ -195,11 +196,11 @@ impl JwtLogIn {
                 return Ok(None);
             }
             let found = users.find_user_by_login(name).await?;
-            // A name that a user only claims may be that of whom the provider means.
+            // A name that a user has only claimed may belong to the user that the provider means.
             let Some(user) = found.filter(|user| user.profile.is_own(&user.claims, name)) else {
                 return Ok(None);
             };
-            // Names that look alike are one name here, but can be two users of a provider.
+            // Names that look alike are one name here, but can belong to two users of a provider.
             if [&user.profile.login, &user.profile.email].iter().any(|own| differ_in_case_only(own, name)) {
                 return Ok(Some(user));
             }
@@ -214,7 +215,7 @@ impl JwtLogIn {
         }
     }
 
-    /// Creates the user, or answers nothing if the login or the address was taken meanwhile.
+    /// Creates the user. `None` if the login or the address was taken in the meantime.
     async fn sign_up(&self, scope: &Scope, external: &External) -> Provisioned<Option<UserId>> {
         if !self.settings.signs_up {
             let answer = Error::unauthenticated("Sign up is disabled").with_code("user.sync.signup-disabled");
@@ -274,7 +275,7 @@ impl JwtLogIn {
         }
     }
 
-    /// Makes the user a member of these orgs with these roles, and of no others. Whoever is the last admin of an org stays that.
+    /// Makes the user a member of exactly these orgs, with these roles. The last admin of an org stays its admin.
     async fn update_roles(
         &self,
         scope: &Scope,
@@ -302,7 +303,7 @@ impl JwtLogIn {
 }
 
 impl Failure {
-    /// The same, known to be of a user.
+    /// The same, with the user.
     fn of(self, user: UserId) -> Self {
         match self {
             Self::Refused { reason, answer, .. } => Self::Refused { user: Some(user), reason, answer },
@@ -316,7 +317,7 @@ fn missing_claim(reason: &'static str) -> Failure {
     Failure::Refused { user: None, reason, answer }
 }
 
-/// Whether the provider says that it did not check the address.
+/// Whether the provider states that it has not verified the address.
 fn says_unverified(claims: &Claims) -> bool {
     let is_true = |says: &serde_json::Value| {
         says.as_bool() == Some(true) || says.as_str().is_some_and(|says| says.eq_ignore_ascii_case("true"))
@@ -324,7 +325,7 @@ fn says_unverified(claims: &Claims) -> bool {
     claims.get("email_verified").is_some_and(|says| !is_true(says))
 }
 
-/// Lets a log-in go on without a change that a rule forbids, such as the end of the last admin.
+/// Continues a log-in without a change that a rule forbids, such as the removal of the last admin.
 fn tolerate(changed: crate::Result<()>, user: UserId, what: &str) -> Provisioned<()> {
     match changed {
         Err(error)

@@ -1,4 +1,4 @@
-//! The mail that a change of address is confirmed by, as a job that is written with the change.
+//! The confirmation mail for a change of address, as a job that is written with the change.
 
 use std::sync::Arc;
 
@@ -14,11 +14,11 @@ use crate::kernel::job::{Job, JobError, JobHandler, NewJob, Then};
 use crate::kernel::mail::Mailer;
 use crate::{Commands, Scope};
 
-/// A mail to be sent. It names the change, and has neither the address nor the code: both are found out when it is sent.
+/// A mail to be sent. It identifies the change, without the address and the code: both are determined when it is sent.
 #[derive(Serialize, Deserialize)]
 pub struct ConfirmationMail {
     user: UserId,
-    /// What tells the change from others of the user.
+    /// Distinguishes the change from others of the user.
     expires_at: Timestamp,
 }
 
@@ -27,7 +27,7 @@ impl Job for ConfirmationMail {
 }
 
 impl ConfirmationMail {
-    /// The mail to confirm a change. Users belong to no org, so it takes the server's turn.
+    /// The mail to confirm a change. Users belong to no org, so it uses the server's share of the workers.
     pub(super) fn job(user: UserId, change: &EmailChange) -> Result<NewJob> {
         NewJob::once(OrgId::SERVER, &Self { user, expires_at: change.expires_at })
     }
@@ -47,8 +47,8 @@ impl ConfirmationMails {
         Self { commands, verification, mailer }
     }
 
-    /// The change that a mail is about, if it still is under way. As a command that writes nothing it is read from the
-    /// database: this server may not have heard yet of what another one has written.
+    /// The change that a mail is about, if it is still pending. Read by a command without events, and so from the
+    /// database: this server may not have been notified yet of the writes of others.
     async fn find_change(&self, mail: &ConfirmationMail) -> Result<Option<EmailChange>> {
         let scope = Scope::of_server();
         self.commands
@@ -79,7 +79,7 @@ impl JobHandler<ConfirmationMail> for ConfirmationMails {
         }
     }
 
-    /// Has it in the log that the user gets no mail.
+    /// Records in the log that the mail to the user was not sent.
     async fn gave_up(&self, job: &ConfirmationMail, reason: &str) -> Result<()> {
         let Some(change) = self.find_change(job).await? else { return Ok(()) };
         let command = UserCommand::RecordEmailNotSent { email: change.email, reason: reason.to_owned() };
