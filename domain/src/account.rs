@@ -1,4 +1,4 @@
-//! Orgs, and who works in them: users, sessions, members, teams, service accounts and invites.
+//! Orgs and the accounts in them: users, sessions, members, teams, service accounts and invites.
 
 pub mod access;
 pub mod invite;
@@ -11,7 +11,7 @@ pub mod user;
 
 use crate::limit::{Amount, Limit};
 
-/// The bounds on what the nouns of the area keep.
+/// The bounds on the data that the nouns of the area store.
 pub(crate) const LIMITS: &[Limit] = &[
     Limit { what: "New password", at: "Users", most: Amount::Bytes(user::MAX_PASSWORD_BYTES), answer: "400" },
     Limit { what: "Members", at: "A team", most: Amount::Count(team::MAX_MEMBERS as u64), answer: "400" },

@@ -1,4 +1,4 @@
-//! Folders, dashboards, and what people make of them: annotations, playlists, stars and preferences.
+//! Folders and dashboards, and the objects that refer to them: annotations, playlists, stars and preferences.
 
 pub mod annotation;
 pub mod dashboard;
@@ -10,7 +10,7 @@ pub mod star;
 use crate::kernel::json;
 use crate::limit::{Amount, Limit};
 
-/// The bounds on what the nouns of the area keep.
+/// The bounds on the data that the nouns of the area store.
 pub(crate) const LIMITS: &[Limit] = &[
     Limit {
         what: "All tags together",

@@ -1,5 +1,5 @@
-//! What an org may take over from the log of another application: objects that name nobody and nothing outside of
-//! themselves, with a history that their aggregates could have written.
+//! The import of objects from the log of another application into an org: of objects that refer neither to users nor to
+//! anything outside of themselves, with a history that their aggregates could have written.
 
 mod place;
 
@@ -21,8 +21,8 @@ use crate::registry;
 
 pub use place::Misplaced;
 
-/// The types of aggregates that can be imported. All others name users, credentials or orgs of the server on which
-/// they were made, which are somebody else's here.
+/// The types of aggregates that can be imported. All others refer to users, credentials or orgs of the server on which
+/// they were made, whose ids belong to others here.
 pub const TYPES: &[&str] = &[<Folder as Aggregate>::TYPE, <Dashboard as Aggregate>::TYPE];
 
 /// An event of another log.
@@ -30,7 +30,7 @@ pub const TYPES: &[&str] = &[<Folder as Aggregate>::TYPE, <Dashboard as Aggregat
 pub struct ForeignEvent<'a> {
     /// The type of its aggregate.
     pub aggregate_type: &'a str,
-    /// What tells the aggregate apart: its uid, with the type before it or without.
+    /// The identifier of the aggregate: its uid, with or without the type before it.
     pub aggregate_id: &'a str,
     /// Its place among the events of the aggregate, from 1.
     pub sequence: i64,
@@ -42,25 +42,25 @@ pub struct ForeignEvent<'a> {
     pub payload: &'a str,
 }
 
-/// Why an event cannot be taken over.
+/// The reason why an event cannot be imported.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// There are such aggregates, but they belong where they are.
+    /// The aggregate type exists, but cannot be imported.
     #[error("an aggregate of type {0} refers to users or credentials of its server and cannot be imported")]
     NotImportable(String),
-    /// There are no such aggregates.
+    /// The aggregate type does not exist.
     #[error("{0} is not an aggregate type")]
     UnknownAggregate(String),
-    /// The event is none of its aggregate's.
+    /// The event does not belong to its aggregate type.
     #[error("{0} is not an event of an aggregate of type {1}")]
     WrongType(String, String),
     /// The event cannot be read.
     #[error(transparent)]
     Decode(#[from] registry::DecodeError),
-    /// A uid cannot be one.
+    /// A uid is invalid.
     #[error("the uid {0:?} is not valid: {1}")]
     Uid(String, crate::kernel::uid::UidError),
-    /// The aggregate is named after something else than the event says.
+    /// The event refers to another object than the identifier of its aggregate.
     #[error("the event refers to {0:?}, but its aggregate is {1:?}")]
     OtherAggregate(String, String),
     /// Events before this one are missing.
@@ -71,7 +71,7 @@ pub enum ImportError {
         /// The last one before it.
         last: i64,
     },
-    /// There was an event with this sequence.
+    /// There was an earlier event with this sequence.
     #[error("duplicate sequence {0}")]
     Duplicate(i64),
     /// The aggregate could not have written it.
@@ -82,7 +82,7 @@ pub enum ImportError {
     Content(&'static str),
 }
 
-/// An event as it is taken over.
+/// An imported event.
 #[derive(Debug)]
 pub struct Imported {
     /// The stream it belongs to.
@@ -91,11 +91,11 @@ pub struct Imported {
     pub stream_type: &'static str,
     /// The event, with the numeric id that its object has here.
     pub event: Box<dyn StoredEvent>,
-    /// Which object it belongs to: its place among all objects, in the order of their first events, from 0.
+    /// The object it belongs to: its place among all objects, in the order of their first events, from 0.
     pub object: usize,
 }
 
-/// An object that is taken over.
+/// An imported object.
 #[derive(Clone, Copy, Debug)]
 pub struct ImportedObject<'a> {
     /// The stream it is kept in.
@@ -104,15 +104,15 @@ pub struct ImportedObject<'a> {
     pub object: usize,
     /// The number of its last event.
     pub number: u64,
-    /// How many events it has.
+    /// The number of its events.
     pub events: i64,
-    /// How many numeric ids it takes: one for each time that it was created.
+    /// The number of numeric ids that it needs: one for each time that it was created.
     pub ids: i64,
-    /// A higher one than that of the folder that it is in.
+    /// The rank, which is higher than that of the folder that it is in.
     pub rank: usize,
 }
 
-/// Objects as far as they have been read, each with the number of its last event and its sequence.
+/// The state of an import: the objects read so far, each with the number of its last event and its sequence.
 #[derive(Debug)]
 pub struct Import {
     objects: BTreeMap<StreamId, Object>,
@@ -136,7 +136,8 @@ enum State {
 }
 
 impl Import {
-    /// An import whose objects get the numeric ids after this one, and whose documents have at most so many bytes.
+    /// An import that assigns the numeric ids after `last_id`, and accepts documents of at most `max_document_bytes`
+    /// bytes.
     #[must_use]
     pub fn new(last_id: i64, max_document_bytes: usize) -> Self {
         Self { objects: BTreeMap::new(), last_id, max_document_bytes }
@@ -165,7 +166,7 @@ impl Import {
         self.objects.retain(|stream, _| !streams.contains(stream));
     }
 
-    /// How many things of which kind there are more in the end.
+    /// The number of objects that the import adds, by quota.
     #[must_use]
     pub fn added(&self) -> BTreeMap<QuotaTarget, i64> {
         let mut added = BTreeMap::new();
@@ -180,7 +181,7 @@ impl Import {
         added
     }
 
-    /// What an object folds to, as JSON text.
+    /// The folded state of an object, as JSON text.
     pub fn state(&self, stream: &StreamId) -> Result<String, serde_json::Error> {
         match self.objects.get(stream).map(|object| &object.state) {
             Some(State::Folder(folder)) => serde_json::to_string(folder),
@@ -189,7 +190,7 @@ impl Import {
         }
     }
 
-    /// Takes over the next event, which is the so-manyth.
+    /// Imports the next event, which has this number.
     pub fn take(&mut self, number: u64, foreign: &ForeignEvent<'_>) -> Result<Imported, ImportError> {
         let kind = foreign.aggregate_type;
         let Some(stream_type) = TYPES.iter().copied().find(|importable| *importable == kind) else {
@@ -217,7 +218,7 @@ impl Import {
         Ok(Imported { stream, stream_type, event, object })
     }
 
-    /// The object of a stream, if the event is the next of it.
+    /// The object of a stream. Fails if the event is not the next one of it.
     fn object(
         &mut self,
         number: u64,
@@ -268,7 +269,7 @@ impl Import {
             FolderEvent::Created(created) if created.uid.as_str() == GENERAL_UID => {
                 return Err(ImportError::Content("the uid of a folder names the root"));
             }
-            // The numeric ids of what came back are those of the other server.
+            // The numeric ids of restored folders are those of the other server.
             FolderEvent::Created(created) => (created.id, created.restores) = (next_id, None),
             _ if !folder.exists => return Err(impossible(&event, "the folder does not exist")),
             _ => {}
@@ -320,7 +321,7 @@ fn impossible(event: &dyn StoredEvent, why: &'static str) -> ImportError {
     ImportError::Impossible(event.stored_type(), why)
 }
 
-/// Why a dashboard could not have written an event, if it could not.
+/// The reason why a dashboard could not have written an event; `None` if it could.
 fn why_not(dashboard: &Dashboard, event: &DashboardEvent) -> Option<&'static str> {
     let wrong_version = |generation: i64, version: i64| {
         let is_next = generation == dashboard.generation && version == dashboard.version + 1;
@@ -362,7 +363,7 @@ fn dashboard_uid(event: &DashboardEvent) -> &Uid {
     }
 }
 
-/// The uid, if it is one, and the aggregate is named after it.
+/// The uid. Fails if it is invalid, or if the aggregate is not named after it.
 fn named<'a>(uid: &'a Uid, foreign: &ForeignEvent<'_>) -> Result<&'a Uid, ImportError> {
     Uid::try_new(uid.as_str()).map_err(|error| ImportError::Uid(uid.to_string(), error))?;
     let (id, kind) = (foreign.aggregate_id, foreign.aggregate_type);
@@ -383,7 +384,7 @@ fn check_text(title: &str, description: &str) -> Result<(), ImportError> {
     Err(ImportError::Content("a text is too long, or has a character that cannot be stored"))
 }
 
-/// Checks the content of a version, and writes its document as ours are written.
+/// Checks the content of a version, and makes its document canonical.
 fn make_canonical(content: &mut DashboardContent, max_bytes: usize) -> Result<(), ImportError> {
     check_text(content.listed_title(), &content.message)?;
     if content.title.chars().nth(MAX_TITLE_CHARACTERS).is_some() || content.title.contains('\0') {

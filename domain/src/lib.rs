@@ -1,5 +1,5 @@
-//! What may happen in Kymograph: aggregates with their commands, events and rules, and the typed values
-//! that they are made of.
+//! The domain of Kymograph: aggregates with their commands, events and rules, and the typed values that they are made
+//! of.
 //!
 //! Nothing here does I/O, knows the time or draws random numbers; whatever a decision needs is part of the
 //! command. One noun is one file: [`folder`](content::folder), [`dashboard`](content::dashboard), [`membership`](account::membership), [`org`](account::org), [`user`](account::user).

@@ -1,4 +1,5 @@
-//! The bounds on what a client can send, keep or have worked out. `kymograph limits` prints those of all crates.
+//! The bounds on the data that a client can send, store or have computed. `kymograph limits` prints those of all
+//! crates.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,28 +7,28 @@ use std::time::Duration;
 use crate::kernel::{text, uid};
 use crate::{account, content, rights, source};
 
-/// A bound on what a client can send, keep or have worked out.
+/// A bound on the data that a client can send, store or have computed.
 pub struct Limit {
-    /// What is bounded.
+    /// The bounded quantity.
     pub what: &'static str,
     /// Where the bound holds.
     pub at: &'static str,
-    /// How much there may be at most.
+    /// The maximum.
     pub most: Amount,
-    /// What a client is told that wants more.
+    /// The response to a client that exceeds it.
     pub answer: &'static str,
 }
 
-/// How much of something.
+/// An amount of something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Amount {
-    /// So many bytes.
+    /// A number of bytes.
     Bytes(usize),
-    /// So many characters.
+    /// A number of characters.
     Characters(usize),
-    /// So many of what the limit names.
+    /// A number of the things that the limit names.
     Count(u64),
-    /// So much time.
+    /// A duration.
     Time(Duration),
 }
 
@@ -50,7 +51,7 @@ impl fmt::Display for Amount {
     }
 }
 
-/// The bounds on what every noun keeps.
+/// The bounds on the data that every noun stores.
 const OF_EVERY_NOUN: &[Limit] = &[
     Limit {
         what: "Name, title, login or e-mail address",
@@ -67,7 +68,7 @@ const OF_EVERY_NOUN: &[Limit] = &[
     Limit { what: "Uid", at: "Every noun", most: Amount::Characters(uid::MAX_UID_LENGTH), answer: "400" },
 ];
 
-/// The bounds on what aggregates keep.
+/// The bounds on the data that aggregates store.
 pub const LIMITS: [&[Limit]; 5] =
     [OF_EVERY_NOUN, account::LIMITS, content::LIMITS, rights::LIMITS, source::LIMITS];
 

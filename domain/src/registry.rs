@@ -10,16 +10,16 @@ use crate::kernel::past::{AnyPast, Description, Past};
 use crate::kernel::undo::Undoing;
 use crate::kernel::upcast::{upcast, upcasters};
 
-/// Something to do with an aggregate whose type is only known by name.
+/// An operation on an aggregate type that is only known by name.
 pub trait AggregateVisitor {
-    /// What comes of it.
+    /// The result.
     type Output;
 
-    /// Does it.
+    /// Runs the operation.
     fn visit<A: Stream>(self) -> Self::Output;
 }
 
-/// Hands all aggregate types to a macro. This is the one list of them.
+/// Passes all aggregate types to a macro. This is the only list of them.
 #[macro_export]
 macro_rules! with_aggregates {
     ($then:ident) => {
@@ -49,7 +49,7 @@ macro_rules! aggregates {
         /// The names of all aggregate types.
         pub const TYPES: &[&str] = &[$(<$aggregate as Aggregate>::TYPE),+];
 
-        /// Does something with the aggregate type of that name; `None` if there is none.
+        /// Runs an operation on the aggregate type of that name; `None` if it does not exist.
         pub fn visit<V: AggregateVisitor>(type_name: &str, visitor: V) -> Option<V::Output> {
             $(if type_name == <$aggregate as Aggregate>::TYPE {
                 return Some(visitor.visit::<$aggregate>());
@@ -61,13 +61,13 @@ macro_rules! aggregates {
 
 with_aggregates!(aggregates);
 
-/// Why a stored event could not be read.
+/// The reason why a stored event could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
     /// No aggregate has an event of this name.
     #[error("unknown event type {0}")]
     UnknownType(String),
-    /// There is no way from the stored version of the payload to the current one.
+    /// No upcaster leads from the stored version of the payload to the current one.
     #[error("event type {0} is stored in version {1}, and no upcaster leads to version {2}")]
     UnknownVersion(String, i32, i32),
     /// The payload does not have the shape of its version.
@@ -109,7 +109,7 @@ pub trait Fold: Send + Sync {
     /// Applies the next event and returns whether it is one of this aggregate's.
     fn apply(&mut self, event: &dyn StoredEvent) -> bool;
 
-    /// The state as JSON text, as it is kept beside the stream.
+    /// The state as JSON text, as it is stored with the stream.
     fn state(&self) -> Result<String, serde_json::Error>;
 }
 
@@ -153,7 +153,7 @@ pub fn new_past(type_name: &str) -> Option<Box<dyn AnyPast>> {
     visit(type_name, NewPast)
 }
 
-/// The stored names of events that tell all of an object of that aggregate type.
+/// The stored names of events that contain all of an object of that aggregate type.
 #[must_use]
 pub fn complete_events(type_name: &str) -> &'static [&'static str] {
     struct Complete;
@@ -166,8 +166,8 @@ pub fn complete_events(type_name: &str) -> &'static [&'static str] {
     visit(type_name, Complete).unwrap_or_default()
 }
 
-/// The stored names of events with which an object of that aggregate type begins that has nothing to do with what had its
-/// key before.
+/// The stored names of events that begin a new object of that aggregate type, which has nothing to do with an earlier
+/// object of the same key.
 #[must_use]
 pub fn beginnings(type_name: &str) -> &'static [&'static str] {
     struct Beginnings;
@@ -180,7 +180,7 @@ pub fn beginnings(type_name: &str) -> &'static [&'static str] {
     visit(type_name, Beginnings).unwrap_or_default()
 }
 
-/// The stored names of events that end objects of any type for those that refer to them.
+/// The stored names of events that end objects of any type for the objects that refer to them.
 #[must_use]
 pub fn endings() -> Vec<&'static str> {
     TYPES.iter().flat_map(|name| endings_of(name)).copied().collect()
@@ -216,13 +216,13 @@ pub fn undoing(stored_type: &str) -> Undoing {
     found.map_or(Undoing::Impossible("unknown event type"), |(_, undoing)| undoing)
 }
 
-/// The types of events that go too when an earlier state comes back.
+/// The types of events that are reverted when an earlier state is restored.
 pub fn reverted_types() -> impl Iterator<Item = &'static str> {
     let stays = |undoing: &Undoing| matches!(undoing, Undoing::Revoked | Undoing::Impossible(_));
     undoings().filter(move |(_, undoing)| !stays(undoing)).map(|(name, _)| name)
 }
 
-/// Says in words what was changed from one image of an object of that aggregate type to another.
+/// Describes in words the changes from one image of an object of that aggregate type to another.
 #[must_use]
 pub fn describe(type_name: &str, before: JsonValue<'_>, after: JsonValue<'_>) -> Description {
     struct Describe<'a>(JsonValue<'a>, JsonValue<'a>);

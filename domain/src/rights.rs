@@ -1,10 +1,10 @@
-//! Who may do what with folders and dashboards.
+//! Permissions on folders, dashboards and data sources.
 
 pub mod resource_permission;
 
 use crate::limit::{Amount, Limit};
 
-/// The bounds on what the nouns of the area keep.
+/// The bounds on the data that the nouns of the area store.
 pub(crate) const LIMITS: &[Limit] = &[Limit {
     what: "Grants",
     at: "A folder or dashboard",

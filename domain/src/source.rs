@@ -1,4 +1,4 @@
-//! Data sources, and what they answer with.
+//! Data sources and their responses.
 
 pub mod data_source;
 pub mod expression;
@@ -7,7 +7,7 @@ pub mod time_range;
 
 use crate::limit::{Amount, Limit};
 
-/// The bounds on what data sources keep, and on what is computed from their responses.
+/// The bounds on the data that data sources store, and on computations on their responses.
 pub(crate) const LIMITS: &[Limit] = &[
     Limit {
         what: "Name, type, user or database",

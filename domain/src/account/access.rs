@@ -1,6 +1,6 @@
-//! Access to an object, or to an account: what was refused, and who logged in.
+//! Access to objects and accounts: refused requests and log-ins.
 //!
-//! Nothing is changed by what is recorded here. It is in the log so that the log alone answers who tried what.
+//! These events change nothing. They are in the log so that the log alone shows each attempt and its actor.
 
 use std::fmt;
 
@@ -17,22 +17,22 @@ use crate::kernel::text::{MAX_NAME_BYTES, is_storable};
 use crate::kernel::timestamp::Timestamp;
 use crate::kernel::undo::Undoing;
 
-/// The state that decisions about access need: only how often somebody was let in or not.
+/// The state that decisions about access need: only the numbers of refused requests and of log-ins.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Access {
-    /// How many requests were refused.
+    /// The number of refused requests.
     pub refused: i64,
-    /// How many log-ins there were.
+    /// The number of log-ins.
     pub log_ins: i64,
 }
 
-/// What somebody wanted access to.
+/// The target of an access attempt.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct AccessTarget {
     /// The type of the object, like `dashboard`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// What tells the object apart in its org, empty if no single object is meant.
+    /// The identifier of the object in its org, empty if no single object is meant.
     pub uid: String,
 }
 
@@ -43,40 +43,40 @@ impl fmt::Display for AccessTarget {
     }
 }
 
-/// What is known of refused requests of one kind that came close together.
+/// A summary of refused requests of one kind that came close together.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// How many there were.
+    /// The number of requests.
     pub count: i64,
-    /// When the first of them came.
+    /// The time of the first request.
     pub since: Timestamp,
 }
 
-/// What can be recorded of access.
+/// The commands that record access.
 #[derive(Clone, Debug)]
 pub enum AccessCommand {
-    /// Somebody who is known was denied something.
+    /// An authenticated caller was denied access.
     Deny(AccessDenied),
     /// A log-in failed.
     FailLogin(AccessLoginFailed),
     /// A token was refused.
     RefuseToken(AccessTokenRefused),
-    /// Somebody logged in.
+    /// A user logged in.
     LogIn(AccessLoggedIn),
 }
 
-/// Somebody who is known was denied something.
+/// An authenticated caller was denied access.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AccessDenied {
-    /// What the request was about.
+    /// The target of the request.
     pub target: AccessTarget,
     /// The method of the request.
     pub method: String,
     /// The path of the request, with parameters in braces.
     pub route: String,
-    /// Why, and how often.
+    /// The reason and the number of refusals.
     #[serde(flatten)]
     pub refusal: Refusal,
 }
@@ -84,9 +84,9 @@ pub struct AccessDenied {
 /// A log-in failed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AccessLoginFailed {
-    /// The user whose login was given. A login that nobody has is not kept: it may be a password.
+    /// The user with the given login. An unknown login is not stored: it may be a password.
     pub target: AccessTarget,
-    /// Why, and how often.
+    /// The reason and the number of refusals.
     #[serde(flatten)]
     pub refusal: Refusal,
 }
@@ -94,46 +94,46 @@ pub struct AccessLoginFailed {
 /// A token was refused.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AccessTokenRefused {
-    /// The service account whose token it is, if it is one.
+    /// The service account of the token, if it belongs to one.
     pub target: AccessTarget,
-    /// Why, and how often.
+    /// The reason and the number of refusals.
     #[serde(flatten)]
     pub refusal: Refusal,
 }
 
-/// Somebody logged in.
+/// A user logged in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AccessLoggedIn {
     /// The user.
     pub target: AccessTarget,
     /// The user's id.
     pub user_id: UserId,
-    /// The session that was made.
+    /// The session that was created.
     pub session_id: i64,
 }
 
 domain_events! {
-    /// What happens when somebody wants access.
+    /// The events of access attempts.
     pub enum AccessEvent {
-        /// Somebody who is known was denied something.
+        /// An authenticated caller was denied access.
         Denied(AccessDenied) = "access.denied", 1;
         /// A log-in failed.
         LoginFailed(AccessLoginFailed) = "access.login_failed", 1;
         /// A token was refused.
         TokenRefused(AccessTokenRefused) = "access.token_refused", 1;
-        /// Somebody logged in.
+        /// A user logged in.
         LoggedIn(AccessLoggedIn) = "access.logged_in", 1;
     }
 }
 
-/// What came of what somebody wanted to do.
+/// The outcome of an attempted action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was done.
+    /// The action was done.
     Success,
-    /// Who wanted it may not do it.
+    /// The actor was not allowed to do it.
     Denied,
-    /// Who wanted it could not prove who it is.
+    /// The actor could not be authenticated.
     Failure,
 }
 
@@ -164,10 +164,10 @@ impl Outcome {
 
 impl Effects for AccessEvent {}
 
-/// Why something about access is not recorded.
+/// The reason why an access attempt is not recorded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AccessError {
-    /// It did not happen even once.
+    /// The number of refusals is less than one.
     #[error("a refusal must have happened")]
     CountInvalid,
     /// A text is too long or cannot be stored.

@@ -1,6 +1,7 @@
-//! An invite: who has its code may create a user who is a member of the org.
+//! An invite: the holder of its code may create a user who is a member of the org.
 //!
-//! The code itself is in no event, because the log is shown to people: it is a secret kept beside the log.
+//! The code itself is in no event, because the log is shown to people: it is a secret that is stored outside of the
+//! log.
 
 use std::fmt;
 
@@ -19,10 +20,10 @@ use crate::kernel::text::{MAX_NAME_BYTES, fold, has_hidden_characters, is_storab
 use crate::kernel::timestamp::Timestamp;
 use crate::kernel::undo::Undoing;
 
-/// For how long an invite can be accepted, in seconds.
+/// The lifetime of an invite, in seconds.
 pub const LIFETIME_SECONDS: i64 = 24 * 60 * 60;
 
-/// The most invites of an org that are open. Their list has no pages.
+/// The maximum number of open invites of an org. Their list is not paginated.
 pub const MAX_OPEN_INVITES: i64 = 1000;
 
 /// The id of an invite, unique in the org.
@@ -42,45 +43,45 @@ impl fmt::Display for InviteId {
 pub struct Invite {
     /// The id.
     pub id: InviteId,
-    /// The role that who accepts it gets.
+    /// The role of the user who accepts it.
     pub role: OrgRole,
-    /// Until when it can be accepted.
+    /// The time at which it expires.
     pub expires_at: Timestamp,
     /// Whether it was created, and neither revoked nor accepted since.
     pub is_open: bool,
 }
 
-/// What an invite can be told.
+/// The commands of an invite.
 #[derive(Clone, Debug)]
 pub enum InviteCommand {
     /// Creates it.
     Create {
         /// The id.
         id: InviteId,
-        /// Who is invited.
+        /// The invited person.
         guest: Guest,
-        /// Who invites.
+        /// The user who invites.
         invited_by: UserId,
-        /// The time now.
+        /// The current time.
         now: Timestamp,
     },
-    /// Makes its code worthless.
+    /// Revokes it, so that its code is no longer valid.
     Revoke,
-    /// Ends it, if its time is over.
+    /// Ends it if it has expired.
     Expire {
-        /// The time now.
+        /// The current time.
         now: Timestamp,
     },
-    /// Uses it up.
+    /// Accepts it, so that its code is no longer valid.
     Accept {
         /// The user who was created with it.
         user_id: UserId,
-        /// The time now.
+        /// The current time.
         now: Timestamp,
     },
 }
 
-/// Who is invited.
+/// The invited person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Guest {
     /// The e-mail address or login.
@@ -96,11 +97,11 @@ pub struct Guest {
 pub struct InviteCreated {
     /// The id.
     pub id: InviteId,
-    /// Who is invited.
+    /// The invited person.
     pub guest: Guest,
-    /// Who invites.
+    /// The user who invites.
     pub invited_by: UserId,
-    /// Until when it can be accepted.
+    /// The time at which it expires.
     pub expires_at: Timestamp,
 }
 
@@ -120,7 +121,7 @@ pub struct InviteAccepted {
     pub user_id: UserId,
 }
 
-/// The time of an invite was over.
+/// An invite expired.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct InviteExpired {
     /// The id.
@@ -128,7 +129,7 @@ pub struct InviteExpired {
 }
 
 domain_events! {
-    /// What happens to an invite.
+    /// The events of an invite.
     pub enum InviteEvent {
         /// It was created.
         Created(InviteCreated) = "invite.created", 1;
@@ -136,35 +137,35 @@ domain_events! {
         Revoked(InviteRevoked) = "invite.revoked", 1;
         /// It was accepted.
         Accepted(InviteAccepted) = "invite.accepted", 1;
-        /// Its time was over.
+        /// It expired.
         Expired(InviteExpired) = "invite.expired", 1;
     }
 }
 
 impl Effects for InviteEvent {}
 
-/// Why an invite refuses a command.
+/// The reason why an invite rejects a command.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InviteError {
-    /// Nobody is invited.
+    /// The e-mail address or login is empty.
     #[error("loginOrEmail cannot be empty")]
     GuestEmpty,
     /// A text is too long or cannot be stored.
     #[error("loginOrEmail or name is too long")]
     TextTooLong,
-    /// A text has characters that cannot be seen.
+    /// A text has control or invisible characters.
     #[error("loginOrEmail or name has control or invisible characters")]
     TextHidden,
-    /// Somebody else was invited.
+    /// The invite is for another e-mail address.
     #[error("The invite is for another e-mail address")]
     OtherEmail,
-    /// There is one with this id already.
+    /// An open invite with this id already exists.
     #[error("the invite exists already")]
     Exists,
-    /// The org has as many as it may have.
+    /// The org has the maximum number of open invites.
     #[error("an organization can have at most {MAX_OPEN_INVITES} open invites: revoke some")]
     TooMany,
-    /// It is not there, was used up, or has expired: all the same to who tries a code.
+    /// It does not exist, is no longer open, or has expired: a client that tries codes cannot tell the difference.
     #[error("Invite not found")]
     NotFound,
 }
@@ -181,7 +182,7 @@ impl Reason for InviteError {
 }
 
 impl Invite {
-    /// Who made an invite that is accepted may still invite.
+    /// The user who created an accepted invite is still allowed to invite.
     pub const MAKER_MAY_INVITE: Invariant =
         Invariant::new("invite_maker_may_invite", || InviteError::NotFound.into());
     /// An org has at most [`MAX_OPEN_INVITES`] open invites.
@@ -254,7 +255,7 @@ impl Aggregate for Invite {
 }
 
 impl Guest {
-    /// Checks that an e-mail address is the invited one, or left out.
+    /// Checks that an e-mail address is the invited one, or empty.
     pub fn check_is(&self, email: &str) -> Result<(), InviteError> {
         if email.is_empty() || fold(email) == fold(&self.email) {
             Ok(())
@@ -263,7 +264,7 @@ impl Guest {
         }
     }
 
-    /// Checks that somebody is invited, by texts that can be kept.
+    /// Checks that the e-mail address or login is not empty, and that all texts can be stored.
     pub fn check(&self) -> Result<(), InviteError> {
         if self.email.trim().is_empty() {
             return Err(InviteError::GuestEmpty);

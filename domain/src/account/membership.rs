@@ -24,7 +24,7 @@ pub struct Membership {
     pub exists: bool,
 }
 
-/// What a membership can be told.
+/// The commands of a membership.
 #[derive(Clone, Copy, Debug)]
 pub enum MembershipCommand {
     /// Makes the user a member.
@@ -66,7 +66,7 @@ pub struct MembershipRemoved {
 }
 
 domain_events! {
-    /// What happens to a membership.
+    /// The events of a membership.
     pub enum MembershipEvent {
         /// The user was made a member.
         Added(MembershipAdded) = "membership.added", 1;
@@ -86,7 +86,7 @@ impl Effects for MembershipEvent {
     }
 }
 
-/// Why a membership refuses a command.
+/// The reason why a membership rejects a command.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MembershipError {
     /// The user is a member already.
@@ -132,7 +132,7 @@ impl Stream for Membership {
         self.exists
     }
 
-    /// The role comes back. Who left is a member again when its removal is undone, and not by the way.
+    /// Restores the role. A former member becomes a member again only if the removal itself is undone.
     fn restoration(&self, past: &Self, _: &[MembershipEvent], _: i64) -> Option<Vec<MembershipCommand>> {
         self.exists.then(|| vec![MembershipCommand::ChangeRole(past.role)])
     }

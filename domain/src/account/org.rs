@@ -22,7 +22,7 @@ pub struct Org {
     pub name: String,
     /// The postal address.
     pub address: Address,
-    /// Whether it is there: created and not deleted since.
+    /// Whether it exists: created and not deleted since.
     pub exists: bool,
 }
 
@@ -44,7 +44,7 @@ pub struct Address {
     pub country: String,
 }
 
-/// What an org can be told.
+/// The commands of an org.
 #[derive(Clone, Debug)]
 pub enum OrgCommand {
     /// Creates it.
@@ -88,7 +88,7 @@ pub struct OrgDeleted {
 }
 
 domain_events! {
-    /// What happens to an org.
+    /// The events of an org.
     pub enum OrgEvent {
         /// It was created.
         Created(OrgCreated) = "org.created", 1;
@@ -110,7 +110,7 @@ impl Effects for OrgEvent {
     }
 }
 
-/// Why an org refuses a command.
+/// The reason why an org rejects a command.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OrgError {
     /// It has no name.
@@ -119,13 +119,13 @@ pub enum OrgError {
     /// A text is too long or cannot be stored.
     #[error("Organization name or address is too long")]
     TextTooLong,
-    /// The name has characters that cannot be seen.
+    /// The name has control or invisible characters.
     #[error("Organization name has control or invisible characters")]
     NameHidden,
     /// Another org has the name.
     #[error("Organization name taken")]
     NameTaken,
-    /// It is not there.
+    /// It does not exist.
     #[error("Organization not found")]
     NotFound,
 }
@@ -141,7 +141,7 @@ impl Reason for OrgError {
 }
 
 impl Org {
-    /// Two orgs have different names.
+    /// The names of orgs are unique.
     pub const NAME_UNIQUE: Invariant = Invariant::new("org_name_unique", || OrgError::NameTaken.into());
 }
 
@@ -168,7 +168,7 @@ impl Stream for Org {
         Some(&self.name)
     }
 
-    /// A deleted org does not come back.
+    /// A deleted org cannot be restored.
     fn restoration(&self, past: &Self, _: &[OrgEvent], _: i64) -> Option<Vec<OrgCommand>> {
         if !self.exists {
             return None;

@@ -1,5 +1,4 @@
-//! A quota: how much an org or a user may have, where somebody has decided so. Everybody else has what the settings of
-//! the server say.
+//! A quota: a limit that was set for an org or a user. Without one, the limits in the settings of the server apply.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,21 +17,21 @@ use crate::kernel::undo::Undoing;
 
 pub use crate::kernel::effect::QuotaTarget;
 
-/// The limit that is none.
+/// The value that stands for no limit.
 pub const UNLIMITED: i64 = -1;
 
-/// Whose quota it is.
+/// The owner of a quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum QuotaOwner {
-    /// The org's.
+    /// The org.
     Org,
-    /// A user's, over all orgs.
+    /// A user, over all orgs.
     User(UserId),
 }
 
 impl QuotaOwner {
-    /// What is limited for this owner under a name.
+    /// The quota target with this name. Fails if this owner has no such target.
     pub fn target(self, name: &str) -> Result<QuotaTarget, QuotaError> {
         let targets = match self {
             Self::Org => QuotaTarget::OF_ORG,
@@ -54,20 +53,20 @@ impl fmt::Display for QuotaOwner {
 /// The state that decisions about a quota need.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Quota {
-    /// The limits that somebody has set.
+    /// The limits that were set explicitly.
     pub limits: BTreeMap<QuotaTarget, i64>,
 }
 
-/// What a quota can be told.
+/// The commands of a quota.
 #[derive(Clone, Copy, Debug)]
 pub enum QuotaCommand {
     /// Sets a limit.
     Set {
-        /// Whose.
+        /// The owner.
         owner: QuotaOwner,
-        /// Of what.
+        /// The target.
         target: QuotaTarget,
-        /// How many there may be; a negative number stands for no limit.
+        /// The maximum number; a negative number stands for no limit.
         limit: i64,
     },
 }
@@ -75,16 +74,16 @@ pub enum QuotaCommand {
 /// A limit was set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct QuotaChanged {
-    /// Whose.
+    /// The owner.
     pub owner: QuotaOwner,
-    /// Of what.
+    /// The target.
     pub target: QuotaTarget,
-    /// How many there may be from now on, [`UNLIMITED`] for no limit.
+    /// The new maximum number, [`UNLIMITED`] for no limit.
     pub limit: i64,
 }
 
 domain_events! {
-    /// What happens to a quota.
+    /// The events of a quota.
     pub enum QuotaEvent {
         /// A limit was set.
         Changed(QuotaChanged) = "quota.changed", 1;
@@ -93,13 +92,13 @@ domain_events! {
 
 impl Effects for QuotaEvent {}
 
-/// Why a quota refuses a command.
+/// The reason why a quota rejects a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QuotaError {
-    /// Nothing of that name is limited for that owner.
+    /// The owner has no quota target of that name.
     #[error("Invalid quota target")]
     TargetUnknown,
-    /// There is as much as there may be.
+    /// The limit is reached.
     #[error("Quota reached")]
     Reached,
 }
@@ -114,7 +113,7 @@ impl Reason for QuotaError {
 }
 
 impl Quota {
-    /// Nobody has more than it may have.
+    /// No owner exceeds its quota.
     pub const KEPT: Invariant = Invariant::new("quota_kept", || QuotaError::Reached.into());
 }
 
@@ -180,7 +179,7 @@ mod tests {
             .await
             .then_expect_events(vec![changed(0)]);
         Framework::with(()).given(vec![changed(5)]).when_async(set(5)).await.then_expect_events(vec![]);
-        // That there is none is a decision too: the settings may say otherwise.
+        // No limit is an explicit setting too: the settings of the server may have a limit.
         Framework::with(())
             .given_no_previous_events()
             .when_async(set(-7))

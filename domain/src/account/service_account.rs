@@ -1,4 +1,4 @@
-//! A service account: a member of an org that is a program, and proves who it is with tokens.
+//! A service account: a member of an org that is a program and authenticates with tokens.
 
 use std::collections::BTreeMap;
 
@@ -18,53 +18,53 @@ use crate::kernel::timestamp::Timestamp;
 use crate::kernel::uid::Uid;
 use crate::kernel::undo::Undoing;
 
-/// How many tokens an account may have. They are part of the state, which is written with each event.
+/// The maximum number of tokens of an account. They are part of the state, which is written with each event.
 pub const MAX_TOKENS: usize = 1000;
 
-/// The longest life of a token that ends at all, in seconds: a hundred years.
+/// The maximum lifetime of a token that expires, in seconds: a hundred years.
 const MAX_SECONDS_TO_LIVE: i64 = 100 * 366 * 24 * 3600;
 
 /// The state that decisions about a service account need.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ServiceAccount {
-    /// The id, which no user has either.
+    /// The id, which is unique among service accounts and users.
     pub id: UserId,
     /// The name.
     pub name: String,
     /// The role in the org.
     pub role: OrgRole,
-    /// Whether its tokens are refused.
+    /// Whether it is disabled, so that its tokens are refused.
     pub is_disabled: bool,
     /// The names of its tokens, by id.
     pub tokens: BTreeMap<i64, String>,
-    /// Whether it is there: created and not deleted since.
+    /// Whether it exists: created and not deleted since.
     pub exists: bool,
 }
 
-/// What a service account can be told.
+/// The commands of a service account.
 #[derive(Clone, Debug)]
 pub enum ServiceAccountCommand {
     /// Creates it.
     Create(ServiceAccountCreated),
-    /// Changes name, role or whether it is disabled; `None` leaves as it is.
+    /// Changes the name, the role or whether it is disabled; `None` keeps the current value.
     Update {
         /// The new name.
         name: Option<String>,
         /// The new role.
         role: Option<OrgRole>,
-        /// Whether its tokens shall be refused.
+        /// Whether it is to be disabled.
         is_disabled: Option<bool>,
     },
-    /// Gives it a token.
+    /// Adds a token.
     AddToken {
         /// The token's id.
         token_id: i64,
         /// The token's name.
         name: String,
-        /// When the token ends, if it does.
+        /// When the token expires; `None` if it does not.
         expires: Option<Timestamp>,
     },
-    /// Takes a token from it.
+    /// Deletes a token.
     DeleteToken(i64),
     /// Deletes it with its tokens.
     Delete,
@@ -77,17 +77,17 @@ pub struct ServiceAccountCreated {
     pub id: UserId,
     /// The uid.
     pub uid: Uid,
-    /// The login, under which its acts are recorded.
+    /// The login, under which its actions are recorded.
     pub login: String,
     /// The name.
     pub name: String,
     /// The role in the org.
     pub role: OrgRole,
-    /// Whether its tokens are refused.
+    /// Whether it is disabled, so that its tokens are refused.
     pub is_disabled: bool,
 }
 
-/// A service account's name, role or usability was changed.
+/// A service account's name or role was changed, or it was disabled or enabled.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ServiceAccountUpdated {
     /// The account.
@@ -96,11 +96,11 @@ pub struct ServiceAccountUpdated {
     pub name: String,
     /// The role from now on.
     pub role: OrgRole,
-    /// Whether its tokens are refused from now on.
+    /// Whether it is disabled from now on.
     pub is_disabled: bool,
 }
 
-/// A service account was given a token. The token itself is not in the log.
+/// A token was added to a service account. The token itself is not in the log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ServiceAccountTokenAdded {
     /// The account.
@@ -109,11 +109,11 @@ pub struct ServiceAccountTokenAdded {
     pub token_id: i64,
     /// The token's name.
     pub name: String,
-    /// When the token ends, if it does.
+    /// When the token expires; `None` if it does not.
     pub expires: Option<Timestamp>,
 }
 
-/// A token was taken from a service account.
+/// A token of a service account was deleted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ServiceAccountTokenDeleted {
     /// The account.
@@ -130,15 +130,15 @@ pub struct ServiceAccountDeleted {
 }
 
 domain_events! {
-    /// What happens to a service account.
+    /// The events of a service account.
     pub enum ServiceAccountEvent {
         /// It was created.
         Created(ServiceAccountCreated) = "service_account.created", 1;
-        /// Its name, role or usability was changed.
+        /// Its name or role was changed, or it was disabled or enabled.
         Updated(ServiceAccountUpdated) = "service_account.updated", 1;
-        /// It was given a token.
+        /// A token was added.
         TokenAdded(ServiceAccountTokenAdded) = "service_account.token_added", 1;
-        /// A token was taken from it.
+        /// A token was deleted.
         TokenDeleted(ServiceAccountTokenDeleted) = "service_account.token_deleted", 1;
         /// It was deleted.
         Deleted(ServiceAccountDeleted) = "service_account.deleted", 1;
@@ -154,7 +154,7 @@ impl Effects for ServiceAccountEvent {
     }
 }
 
-/// Why a service account refuses a command.
+/// The reason why a service account rejects a command.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ServiceAccountError {
     /// It has no name.
@@ -163,13 +163,13 @@ pub enum ServiceAccountError {
     /// The name of the account or token is too long or cannot be stored.
     #[error("service account or token name is too long")]
     TextTooLong,
-    /// The name of the account or token has characters that cannot be seen.
+    /// The name of the account or token has control or invisible characters.
     #[error("service account or token name has control or invisible characters")]
     TextHidden,
     /// Another service account of the org has the login that follows from the name.
     #[error("service account already exists")]
     Taken,
-    /// It is not there.
+    /// It does not exist.
     #[error("service account not found")]
     NotFound,
     /// The token has no name.
@@ -178,7 +178,7 @@ pub enum ServiceAccountError {
     /// Another token of the org has the name.
     #[error("service account token with given name already exists in the organization")]
     TokenNameTaken,
-    /// The token would end before it begins, or outlive everybody.
+    /// The lifetime of the token is negative or too long.
     #[error("invalid SecondsToLive value")]
     SecondsToLiveInvalid,
     /// It would have too many tokens.
@@ -210,7 +210,8 @@ impl Reason for ServiceAccountError {
     }
 }
 
-/// When a token ends that is made now and lives so long; without a number, or with zero, it does not end.
+/// The expiry of a token that is created now with this lifetime; `None` and zero stand for a token that does not
+/// expire.
 pub fn token_expiry(
     now: Timestamp,
     seconds_to_live: Option<i64>,
@@ -223,10 +224,10 @@ pub fn token_expiry(
 }
 
 impl ServiceAccount {
-    /// Two service accounts of an org have different logins.
+    /// The logins of the service accounts of an org are unique.
     pub const LOGIN_UNIQUE: Invariant =
         Invariant::new("service_account_login_unique", || ServiceAccountError::Taken.into());
-    /// Two tokens of an org have different names.
+    /// The names of the tokens of an org are unique.
     pub const TOKEN_NAME_UNIQUE: Invariant =
         Invariant::new("token_name_unique", || ServiceAccountError::TokenNameTaken.into());
 }
@@ -254,7 +255,7 @@ impl Stream for ServiceAccount {
         Some(&self.name)
     }
 
-    /// Tokens do not come back, and so a deleted account does not either: its tokens are all it was good for.
+    /// Tokens cannot be restored, and so neither can a deleted account, which is of no use without its tokens.
     fn restoration(
         &self,
         past: &Self,

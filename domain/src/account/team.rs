@@ -1,4 +1,4 @@
-//! A team: users who are named together in an org. Those who are no members of the org count for nothing until they are.
+//! A team: a group of users in an org. Users who are not members of the org are ignored until they become members.
 
 mod reference;
 
@@ -18,20 +18,20 @@ use crate::kernel::text::{MAX_NAME_BYTES, has_hidden_characters, is_storable};
 use crate::kernel::uid::Uid;
 use crate::kernel::undo::Undoing;
 
-/// How many members a team may have. They are part of the state, which is written with each event.
+/// The maximum number of members of a team. They are part of the state, which is written with each event.
 pub const MAX_MEMBERS: usize = 5000;
 
-/// What a member may do with its team.
+/// The permission of a member on its team.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TeamPermission {
-    /// Belongs to it.
+    /// An ordinary member.
     #[default]
     Member,
-    /// Administers it.
+    /// An administrator of the team.
     Admin,
 }
 
-/// The members of a team with what they may do with it.
+/// The members of a team with their permissions on it.
 pub type TeamMembers = BTreeMap<UserId, TeamPermission>;
 
 /// The state that decisions about a team need.
@@ -45,16 +45,16 @@ pub struct Team {
     pub email: String,
     /// The members.
     pub members: TeamMembers,
-    /// Whether it is there: created and not deleted since.
+    /// Whether it exists: created and not deleted since.
     pub exists: bool,
 }
 
-/// What a team can be told.
+/// The commands of a team.
 #[derive(Clone, Debug)]
 pub enum TeamCommand {
     /// Creates it.
     Create(TeamCreated),
-    /// Changes name or e-mail address; `None` leaves as it is.
+    /// Changes the name or the e-mail address; `None` keeps the current value.
     Update {
         /// The new name.
         name: Option<String>,
@@ -65,7 +65,7 @@ pub enum TeamCommand {
     AddMember {
         /// The user.
         user_id: UserId,
-        /// What the user may do with the team.
+        /// The permission of the user on the team.
         permission: TeamPermission,
     },
     /// Gives a member another permission.
@@ -75,9 +75,9 @@ pub enum TeamCommand {
         /// The permission from now on.
         permission: TeamPermission,
     },
-    /// Lets a member go.
+    /// Removes a member.
     RemoveMember(UserId),
-    /// Makes these users its members, and nobody else.
+    /// Replaces all members by these users.
     SetMembers(TeamMembers),
     /// Deletes it.
     Delete,
@@ -114,7 +114,7 @@ pub struct TeamMemberAdded {
     pub id: TeamId,
     /// The user.
     pub user_id: UserId,
-    /// What the user may do with the team.
+    /// The permission of the user on the team.
     pub permission: TeamPermission,
 }
 
@@ -129,7 +129,7 @@ pub struct TeamPermissionChanged {
     pub permission: TeamPermission,
 }
 
-/// A user is a member of a team no more.
+/// A user was removed from a team.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TeamMemberRemoved {
     /// The team.
@@ -146,7 +146,7 @@ pub struct TeamDeleted {
 }
 
 domain_events! {
-    /// What happens to a team.
+    /// The events of a team.
     pub enum TeamEvent {
         /// It was created.
         Created(TeamCreated) = "team.created", 1;
@@ -156,7 +156,7 @@ domain_events! {
         MemberAdded(TeamMemberAdded) = "team.member_added", 1;
         /// A member was given another permission.
         PermissionChanged(TeamPermissionChanged) = "team.permission_changed", 1;
-        /// A user is a member no more.
+        /// A user was removed.
         MemberRemoved(TeamMemberRemoved) = "team.member_removed", 1;
         /// It was deleted.
         Deleted(TeamDeleted) = "team.deleted", 1;
@@ -172,7 +172,7 @@ impl Effects for TeamEvent {
     }
 }
 
-/// Why a team refuses a command.
+/// The reason why a team rejects a command.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TeamError {
     /// It has no name.
@@ -181,13 +181,13 @@ pub enum TeamError {
     /// The name or e-mail address is too long or cannot be stored.
     #[error("team name or email is too long")]
     TextTooLong,
-    /// The name or e-mail address has characters that cannot be seen.
+    /// The name or e-mail address has control or invisible characters.
     #[error("team name or email has control or invisible characters")]
     TextHidden,
     /// Another team of the org has the name.
     #[error("Team name taken")]
     NameTaken,
-    /// It is not there.
+    /// It does not exist.
     #[error("Team not found")]
     NotFound,
     /// The user is a member already.
@@ -196,7 +196,7 @@ pub enum TeamError {
     /// The user is no member of the team.
     #[error("Team member not found")]
     NotMember,
-    /// There is no such user, or none of that name in the org.
+    /// The user does not exist, or the org has no user of that name.
     #[error("User not found")]
     UserNotFound,
     /// It would have too many members.
@@ -219,7 +219,7 @@ impl Reason for TeamError {
 }
 
 impl Team {
-    /// Two teams of an org have different names.
+    /// The names of the teams of an org are unique.
     pub const NAME_UNIQUE: Invariant = Invariant::new("team_name_unique", || TeamError::NameTaken.into());
 }
 
@@ -326,7 +326,7 @@ impl Team {
             return Err(TeamError::NotFound);
         }
         Ok(vec![match command {
-            // An id is handed out once, so only a fault of ours can name one that is there.
+            // Each id is assigned only once, so only a bug can lead to an existing team here.
             TeamCommand::Create(_) if self.exists => return Err(TeamError::NameTaken),
             TeamCommand::Create(created) => {
                 check_texts(&created.name, &created.email)?;
@@ -364,7 +364,7 @@ impl Team {
         }])
     }
 
-    /// The events that lead from the members there are to those there shall be.
+    /// The events that change the current members to the given ones.
     fn set_members(&self, members: &TeamMembers) -> Result<Vec<TeamEvent>, TeamError> {
         if members.len() > MAX_MEMBERS {
             return Err(TeamError::TooManyMembers);

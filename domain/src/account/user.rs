@@ -1,4 +1,4 @@
-//! A user of the server. Users belong to no org; what they may do in one is a [`crate::account::membership`].
+//! A user of the server. Users belong to no org; their role in an org is part of a [`crate::account::membership`].
 
 mod claim;
 mod effect;
@@ -33,71 +33,71 @@ pub struct User {
     pub id: UserId,
     /// The uid.
     pub uid: Uid,
-    /// What a person calls the account.
+    /// The login, e-mail address, name and theme.
     pub profile: Profile,
     /// Whether the user administers the server.
     pub is_server_admin: bool,
-    /// Whether the user is kept from logging in.
+    /// Whether the user is disabled and cannot log in.
     pub is_disabled: bool,
-    /// The hints the user has seen, one bit each. Users whose state was kept before there were any have none.
+    /// The hints that the user has seen, one bit each. A state that was stored before help flags existed has none.
     #[serde(default)]
     pub help_flags: i64,
-    /// The change of the e-mail address that waits to be confirmed.
+    /// The requested change of the e-mail address, which is not confirmed yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email_change: Option<EmailChange>,
-    /// The names that it chose for itself.
+    /// The names that are only claimed, not confirmed.
     #[serde(default, skip_serializing_if = "Claims::is_empty")]
     pub claims: Claims,
-    /// Whether the user is there: created and not deleted since.
+    /// Whether the user exists: created and not deleted since.
     pub exists: bool,
 }
 
-/// What a user can be told.
+/// The commands of a user.
 #[derive(Clone, Debug)]
 pub enum UserCommand {
     /// Creates it.
     Create(UserCreated),
     /// Changes the profile.
     ChangeProfile(Profile),
-    /// Changes the profile at the user's own wish: another login or e-mail address is only claimed.
+    /// Changes the profile on the user's own request: a new login or e-mail address is only claimed.
     ChangeOwnProfile(Profile),
-    /// Says that a guest chose its names itself.
+    /// Records that an invited guest chose its names itself.
     ClaimNames {
         /// The org whose admin invited the address.
         vouched_by: OrgId,
     },
-    /// Gives up the names of another user, who is known to have them, if it only claims them.
+    /// Gives up the names of another user, for whom they are confirmed, if this user only claims them.
     YieldNames {
         /// The names of the other user.
         owner: Profile,
-        /// The name that replaces one that is given up.
+        /// The replacement for a name that is given up.
         stand_in: String,
     },
-    /// Asks for another e-mail address to be confirmed. One that was asked for before is so no more.
+    /// Requests a change of the e-mail address, which has to be confirmed. It replaces an earlier request.
     RequestEmailChange(EmailChange),
-    /// Makes the change of the e-mail address that was asked for.
+    /// Makes the requested change of the e-mail address.
     ConfirmEmail {
-        /// The time now.
+        /// The current time.
         now: Timestamp,
     },
     /// Records that a mail could not be sent.
     RecordEmailNotSent {
-        /// To which address.
+        /// The address.
         email: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// Records that the password was changed.
     ChangePassword,
-    /// Grants or takes the rights of a server admin.
+    /// Grants or revokes the rights of a server admin.
     SetServerAdmin(bool),
-    /// Keeps the user from logging in, or lets it again.
+    /// Disables the user, so that it cannot log in, or enables it again.
     SetDisabled(bool),
-    /// Makes an org the one the user works in.
+    /// Switches the user to another org.
     SwitchOrg(OrgId),
     /// Adds bits to the help flags.
     AddHelpFlags(i64),
-    /// Takes all help flags away.
+    /// Clears all help flags.
     ClearHelpFlags,
     /// Ends one of its sessions.
     RevokeSession(i64),
@@ -118,7 +118,7 @@ pub struct UserCreated {
     pub profile: Profile,
     /// Whether the user administers the server.
     pub is_server_admin: bool,
-    /// The org the user works in first.
+    /// The org that the user works in at first.
     pub org_id: OrgId,
 }
 
@@ -138,7 +138,7 @@ pub struct UserPasswordChanged {
     pub id: UserId,
 }
 
-/// A user was made a server admin, or is one no more.
+/// A user became a server admin, or stopped being one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UserServerAdminChanged {
     /// The user.
@@ -147,21 +147,21 @@ pub struct UserServerAdminChanged {
     pub is_server_admin: bool,
 }
 
-/// A user was kept from logging in.
+/// A user was disabled and cannot log in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UserDisabled {
     /// The user.
     pub id: UserId,
 }
 
-/// A user may log in again.
+/// A user was enabled and can log in again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UserEnabled {
     /// The user.
     pub id: UserId,
 }
 
-/// A user works in another org.
+/// A user switched to another org.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UserOrgSwitched {
     /// The user.
@@ -170,7 +170,7 @@ pub struct UserOrgSwitched {
     pub org_id: OrgId,
 }
 
-/// A user has seen other hints.
+/// The help flags of a user were changed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UserHelpFlagsChanged {
     /// The user.
@@ -203,31 +203,31 @@ pub struct UserDeleted {
 }
 
 domain_events! {
-    /// What happens to a user.
+    /// The events of a user.
     pub enum UserEvent {
         /// It was created.
         Created(UserCreated) = "user.created", 1;
         /// Its profile was changed.
         ProfileChanged(UserProfileChanged) = "user.profile_changed", 1;
-        /// It has an e-mail address that nobody has confirmed.
+        /// It claimed an e-mail address that is not confirmed.
         EmailClaimed(UserEmailClaimed) = "user.email_claimed", 1;
         /// It chose its own login.
         LoginClaimed(UserLoginClaimed) = "user.login_claimed", 1;
-        /// It asked for another e-mail address.
+        /// It requested another e-mail address.
         EmailChangeRequested(UserEmailChangeRequested) = "user.email_change_requested", 1;
         /// A mail to it could not be sent.
         EmailNotSent(UserEmailNotSent) = "user.email_not_sent", 1;
         /// Its password was changed.
         PasswordChanged(UserPasswordChanged) = "user.password_changed", 1;
-        /// It was made a server admin, or is one no more.
+        /// It became a server admin, or stopped being one.
         ServerAdminChanged(UserServerAdminChanged) = "user.server_admin_changed", 1;
-        /// It was kept from logging in.
+        /// It was disabled and cannot log in.
         Disabled(UserDisabled) = "user.disabled", 1;
-        /// It may log in again.
+        /// It was enabled and can log in again.
         Enabled(UserEnabled) = "user.enabled", 1;
-        /// It works in another org.
+        /// It switched to another org.
         OrgSwitched(UserOrgSwitched) = "user.org_switched", 1;
-        /// It has seen other hints.
+        /// Its help flags were changed.
         HelpFlagsChanged(UserHelpFlagsChanged) = "user.help_flags_changed", 1;
         /// One of its sessions was ended.
         SessionRevoked(UserSessionRevoked) = "user.session_revoked", 1;
@@ -239,12 +239,12 @@ domain_events! {
 }
 
 impl User {
-    /// Two users have different logins and e-mail addresses.
+    /// The logins and e-mail addresses of users are unique.
     pub const NAMES_UNIQUE: Invariant = Invariant::new("user_names_unique", || UserError::Taken.into());
-    /// The server keeps an enabled server admin.
+    /// The server always has an enabled server admin.
     pub const SERVER_ADMIN_KEPT: Invariant =
         Invariant::new("server_admin_kept", || UserError::LastServerAdmin.into());
-    /// A member of an org is a user.
+    /// A member of an org is an existing user.
     pub const EXISTS: Invariant = Invariant::of_existence("user_exists", || UserError::NotFound.into());
 }
 
@@ -285,8 +285,8 @@ impl Stream for User {
         Some(&self.profile.login)
     }
 
-    /// Only the profile comes back: rights and passwords are nothing that anybody should get by looking back. Names that
-    /// come back are claimed, as they may have been then.
+    /// Restores only the profile: nobody should regain rights or passwords by a restoration. Restored names are only
+    /// claimed, as they may have been at that time.
     fn restoration(&self, past: &Self, _: &[UserEvent], _: i64) -> Option<Vec<UserCommand>> {
         self.exists.then(|| vec![UserCommand::ChangeOwnProfile(past.profile.clone())])
     }
@@ -398,7 +398,7 @@ impl Aggregate for User {
                 };
             }
             UserEvent::ProfileChanged(changed) => {
-                // Whoever changed the address meant it; a mail that is still under way must not undo that.
+                // The change is deliberate; the confirmation of an earlier request must not undo it.
                 if changed.profile.email != self.profile.email {
                     self.email_change = None;
                     self.claims = Claims { login: self.claims.login, ..Claims::default() };

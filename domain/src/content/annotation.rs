@@ -27,7 +27,7 @@ pub use content::{
 pub struct AnnotatedDashboard {
     /// The uid.
     pub uid: Uid,
-    /// The numeric id: a dashboard that is created again under the uid has another one, and none of its annotations.
+    /// The numeric id: a dashboard that is created again under the uid has a new one, and none of the old annotations.
     pub id: i64,
 }
 
@@ -36,22 +36,22 @@ pub struct AnnotatedDashboard {
 pub struct Annotation {
     /// The numeric id.
     pub id: AnnotationId,
-    /// The dashboard it is on; `None` if it is of the whole org.
+    /// The dashboard it is on; `None` for an annotation of the whole org.
     pub dashboard: Option<AnnotatedDashboard>,
-    /// What it says.
+    /// The content.
     pub content: AnnotationContent,
     /// Whether it was created, and not deleted since.
     pub exists: bool,
 }
 
-/// What an annotation can be told.
+/// The commands of an annotation.
 #[derive(Clone, Debug)]
 pub enum AnnotationCommand {
     /// Creates it.
     Create(AnnotationCreated),
-    /// Changes some of what it says.
+    /// Changes parts of its content.
     Change(AnnotationChange),
-    /// Makes it say something else.
+    /// Replaces its content.
     Replace(AnnotationContent),
     /// Deletes it.
     Delete,
@@ -62,13 +62,13 @@ pub enum AnnotationCommand {
 pub struct AnnotationCreated {
     /// The numeric id, unique in the org.
     pub id: AnnotationId,
-    /// The dashboard it is on; `None` if it is of the whole org.
+    /// The dashboard it is on; `None` for an annotation of the whole org.
     pub dashboard: Option<AnnotatedDashboard>,
     /// The panel it is on, 0 for none.
     pub panel_id: i64,
-    /// Whose it is.
+    /// The user who owns it.
     pub user_id: UserId,
-    /// What it says.
+    /// The content.
     pub content: AnnotationContent,
 }
 
@@ -79,7 +79,7 @@ pub struct AnnotationChanged {
     pub id: AnnotationId,
     /// The numeric id of the dashboard it is on, 0 for none.
     pub dashboard_id: i64,
-    /// What it says from now on.
+    /// The new content.
     pub content: AnnotationContent,
 }
 
@@ -91,7 +91,7 @@ pub struct AnnotationDeleted {
 }
 
 domain_events! {
-    /// What happens to an annotation.
+    /// The events of an annotation.
     pub enum AnnotationEvent {
         /// It was created.
         Created(AnnotationCreated) = "annotation.created", 1;
@@ -108,25 +108,25 @@ impl Effects for AnnotationEvent {
     }
 }
 
-/// Why an annotation refuses a command.
+/// The reason why an annotation rejects a command.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AnnotationError {
-    /// There is no such annotation.
+    /// The annotation does not exist.
     #[error("Annotation not found")]
     NotFound,
-    /// There is one with its id already.
+    /// An annotation with its id already exists.
     #[error("an annotation with this id exists")]
     Exists,
-    /// It says nothing.
+    /// The text is empty.
     #[error("text field should not be empty")]
     NoText,
-    /// What it says is too long.
+    /// The text is too long or cannot be stored.
     #[error("the text of an annotation has at most {MAX_TEXT_BYTES} bytes, and no NUL characters")]
     BadText,
     /// It has too many tags, or one that is too long.
     #[error("an annotation has at most {MAX_TAGS} tags of {MAX_TAG_CHARACTERS} characters each")]
     BadTags,
-    /// What programs add to it is too large.
+    /// The additional data is too large.
     #[error("the data of an annotation has at most {MAX_DATA_BYTES} bytes")]
     DataTooLarge,
 }
@@ -181,7 +181,7 @@ impl Stream for Annotation {
         self.exists
     }
 
-    /// The beginning of its text: lists repeat it.
+    /// The beginning of its text, because lists repeat it.
     fn title(&self) -> Option<&str> {
         let text = &self.content.text;
         Some(&text[..char_boundary(text, MAX_NAME_BYTES)])

@@ -41,7 +41,7 @@ pub struct Dashboard {
     pub version: i64,
     /// How often a dashboard of this uid was created: each one after a deletion has a history of its own.
     pub generation: i64,
-    /// Whether it is there: created and not deleted since.
+    /// Whether it exists: created and not deleted since.
     pub exists: bool,
     /// Whether it is in the trash: deleted, and not purged since. States of older servers do not have this, so it is
     /// left out where it is false.
@@ -49,23 +49,23 @@ pub struct Dashboard {
     pub in_trash: bool,
 }
 
-/// What a dashboard can be told.
+/// The commands of a dashboard.
 #[derive(Clone, Debug)]
 pub enum DashboardCommand {
     /// Creates it, or saves a new version of it.
     Save {
-        /// What to save.
+        /// The content to save.
         content: DashboardContent,
-        /// The numeric id, should it have to be created.
+        /// The numeric id to use if it has to be created.
         new_id: i64,
-        /// The version the client has seen; `None` overwrites whatever is there.
+        /// The version that the client has seen; `None` overwrites any version.
         expected_version: Option<i64>,
     },
     /// Saves the content of an older version as the newest one.
     RestoreVersion {
         /// The version to restore.
         from: i64,
-        /// What that version contained.
+        /// The content of that version.
         content: DashboardContent,
     },
     /// Moves it to the trash.
@@ -84,7 +84,7 @@ pub enum DashboardCommand {
 pub struct DashboardCreated {
     /// The numeric id.
     pub id: i64,
-    /// Which dashboard of this uid it is, from 1.
+    /// The generation: counts the dashboards that were created with this uid, from 1.
     pub generation: i64,
     /// Its first version.
     pub content: DashboardContent,
@@ -93,7 +93,7 @@ pub struct DashboardCreated {
 /// A new version of a dashboard was saved.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DashboardUpdated {
-    /// Which dashboard of this uid it is, from 1.
+    /// The generation: counts the dashboards that were created with this uid, from 1.
     pub generation: i64,
     /// The new version's number.
     pub version: i64,
@@ -104,7 +104,7 @@ pub struct DashboardUpdated {
 /// An older version of a dashboard was made its newest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DashboardVersionRestored {
-    /// Which dashboard of this uid it is, from 1.
+    /// The generation: counts the dashboards that were created with this uid, from 1.
     pub generation: i64,
     /// The new version's number.
     pub version: i64,
@@ -119,7 +119,7 @@ pub struct DashboardVersionRestored {
 pub struct DashboardDeleted {
     /// The uid.
     pub uid: Uid,
-    /// Whether it was moved to the trash. Before there was one, nothing of it was kept.
+    /// Whether it was moved to the trash. Older servers had no trash and kept nothing of it.
     pub in_trash: bool,
 }
 
@@ -140,7 +140,7 @@ pub struct DashboardPurged {
 }
 
 domain_events! {
-    /// What happens to a dashboard.
+    /// The events of a dashboard.
     pub enum DashboardEvent {
         /// It was created.
         Created(DashboardCreated) = "dashboard.created", 1;
@@ -158,7 +158,7 @@ domain_events! {
 }
 
 impl Dashboard {
-    /// The folder that something is put in exists.
+    /// The folder that an object is put into exists.
     pub const FOLDER_EXISTS: Invariant =
         Invariant::new("folder_exists", || DashboardError::FolderNotFound.into());
 }

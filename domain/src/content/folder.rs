@@ -37,22 +37,22 @@ pub struct Folder {
     pub parent_uid: Option<Uid>,
     /// Counts the changes since it was created, from 1.
     pub version: i64,
-    /// Whether it is there: created and not deleted since.
+    /// Whether it exists: created and not deleted since.
     pub exists: bool,
 }
 
-/// What a folder can be told.
+/// The commands of a folder.
 #[derive(Clone, Debug)]
 pub enum FolderCommand {
     /// Creates it.
     Create(FolderCreated),
-    /// Changes title or description; `None` leaves as it is.
+    /// Changes the title or the description; `None` keeps the current value.
     Update {
         /// The new title.
         title: Option<String>,
         /// The new description.
         description: Option<String>,
-        /// The version the client has seen; `None` overwrites whatever is there.
+        /// The version that the client has seen; `None` overwrites any version.
         expected_version: Option<i64>,
     },
     /// Puts it into another folder, or at the root.
@@ -77,7 +77,7 @@ pub struct FolderCreated {
     pub description: String,
     /// The folder it is in.
     pub parent_uid: Option<Uid>,
-    /// The numeric id of the folder that comes back, under a new one, by its history or by undoing its deletion.
+    /// The old numeric id of a folder that is restored, under a new one, from its history or by undoing its deletion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restores: Option<i64>,
 }
@@ -110,7 +110,7 @@ pub struct FolderDeleted {
 }
 
 domain_events! {
-    /// What happens to a folder.
+    /// The events of a folder.
     pub enum FolderEvent {
         /// It was created.
         Created(FolderCreated) = "folder.created", 1;
@@ -141,7 +141,7 @@ impl Effects for FolderEvent {
     }
 }
 
-/// Why a folder refuses a command.
+/// The reason why a folder rejects a command.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FolderError {
     /// It has no title.
@@ -153,10 +153,10 @@ pub enum FolderError {
     /// The uid names the root.
     #[error("invalid uid for folder provided")]
     UidReserved,
-    /// There is one with this uid already.
+    /// A folder with this uid already exists.
     #[error("the folder has been changed by someone else")]
     UidTaken,
-    /// It is not there.
+    /// It does not exist.
     #[error("folder not found")]
     NotFound,
     /// It has changed since the client read it.
@@ -168,7 +168,7 @@ pub enum FolderError {
     /// It would be too deep.
     #[error("folder depth exceeds the limit of 4 levels below the root folder")]
     TooDeep,
-    /// The folder to put it in is not there.
+    /// The folder to put it into does not exist.
     #[error("parent folder not found")]
     ParentNotFound,
 }
@@ -225,7 +225,8 @@ impl Stream for Folder {
 
     const BEGINNINGS: &'static [&'static str] = &["folder.created"];
 
-    /// The contents of a deleted folder are not part of it: they come back when the request that deleted them is undone.
+    /// The contents of a deleted folder are not part of it: they are restored when the request that deleted them is
+    /// undone.
     fn restoration(&self, past: &Self, _: &[FolderEvent], new_id: i64) -> Option<Vec<FolderCommand>> {
         if !self.exists {
             return Some(vec![FolderCommand::Create(FolderCreated {

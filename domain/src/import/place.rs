@@ -7,7 +7,7 @@ use crate::content::folder::{Folder, MAX_DEPTH};
 use crate::kernel::aggregate::{Stream, StreamId};
 use crate::kernel::uid::Uid;
 
-/// An object that is in a folder that is not there, or that cannot be there.
+/// An object in a folder that does not exist, or that is too deep or inside itself.
 #[derive(Debug, thiserror::Error)]
 #[error("{stream} is in the folder {folder}, {why}")]
 pub struct Misplaced {
@@ -17,7 +17,7 @@ pub struct Misplaced {
     pub stream: StreamId,
     /// The folder it is in.
     pub folder: Uid,
-    /// The fault of that.
+    /// The fault of the folder.
     pub why: &'static str,
 }
 
@@ -25,15 +25,16 @@ const NOT_THERE: &str = "which does not exist";
 const TOO_DEEP: &str = "which is too deep, or inside itself";
 
 impl Import {
-    /// The folders that are not imported, and that something is in that is.
+    /// The folders that are not imported, but contain imported objects.
     #[must_use]
     pub fn folders_elsewhere(&self) -> BTreeSet<&Uid> {
         let parents = self.objects.values().filter_map(|object| parent(&object.state));
         parents.filter(|uid| self.folder(uid).is_none()).collect()
     }
 
-    /// Checks that what is there in the end is where it can be: in folders that are imported as well, or that are there
-    /// already and so deep, one at the root being 1 deep. None may be its own ancestor or too deep.
+    /// Checks that every object that exists in the end is in a valid place: in folders that are imported as well, or in
+    /// folders that exist already, given with their depth, which is 1 at the root. No folder may be its own ancestor or
+    /// too deep.
     pub fn check_places(&self, elsewhere: &BTreeMap<Uid, usize>) -> Result<(), Misplaced> {
         for (stream, object) in &self.objects {
             let misplaced = |folder: &Uid, why| Misplaced {
@@ -60,7 +61,7 @@ impl Import {
         Ok(())
     }
 
-    /// How many imported folders a folder is in. All else comes after folders, as does what was deleted.
+    /// The number of imported folders that a folder is in. All other objects rank after folders, as do deleted ones.
     pub(super) fn rank(&self, state: &State) -> usize {
         if !matches!(state, State::Folder(folder) if folder.exists) {
             return MAX_DEPTH;
@@ -79,7 +80,7 @@ impl Import {
     }
 }
 
-/// The folder that something is in, if it is there and in one.
+/// The folder that an object is in; `None` if the object does not exist or is in none.
 fn parent(state: &State) -> Option<&Uid> {
     match state {
         State::Folder(folder) if folder.exists => folder.parent_uid.as_ref(),

@@ -1,4 +1,4 @@
-//! The rules for what may be taken over.
+//! The rules of imports.
 
 use super::*;
 use crate::kernel::json::MAX_DEPTH;
@@ -124,7 +124,7 @@ fn new() -> Import {
     Import::new(0, MAX_DOCUMENT_BYTES)
 }
 
-/// An import that has taken over so many events of one folder.
+/// An import of events of one folder.
 fn imported(events: &[(&str, &str)]) -> Result<Import, ImportError> {
     let mut import = new();
     for (sequence, (event_type, payload)) in (1_i64..).zip(events) {
@@ -209,7 +209,7 @@ fn an_object_takes_an_id_each_time_that_it_is_created() {
     let mut import = imported(&[("folder.created", CREATED), ("folder.deleted", DELETED)]).unwrap();
     assert_eq!(import.added(), BTreeMap::new());
     let again = import.take(7, &folder(3, "folder.created", &restored)).unwrap();
-    // What it was restored from had its id on the other server.
+    // The folder that it restores had its id on the other server.
     assert!(!again.event.payload().unwrap().contains("restores"));
     assert_eq!((import.last_id(), again.object, again.stream_type), (2, 0, "folder"));
     assert_eq!(import.added(), BTreeMap::from([(QuotaTarget::Folder, 1)]));
@@ -223,14 +223,14 @@ fn cpu<'a>(sequence: i64, event_type: &'a str, payload: &'a str) -> ForeignEvent
     ForeignEvent { aggregate_type, aggregate_id: "cpu", ..folder(sequence, event_type, payload) }
 }
 
-/// A version of a dashboard in the shape of its event, with so much of the content.
+/// The payload of an event of a dashboard version, with these members of the content.
 fn version(event: &str, content: &str) -> String {
     format!(r#"{{{event},"content":{{"uid":"cpu","folder_uid":null,{content}}}}}"#)
 }
 
 const CONTENT: &str = r#""title":"CPU","tags":[],"message":"","data":{"uid":"x","a":1}"#;
 
-/// An import that has taken over events of one dashboard.
+/// An import of events of one dashboard.
 fn imported_dashboard(events: &[(&str, &str)]) -> Result<Import, ImportError> {
     let mut import = new();
     for (sequence, (event_type, payload)) in (1_i64..).zip(events) {

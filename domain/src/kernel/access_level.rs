@@ -9,7 +9,7 @@ pub enum AccessLevel {
     View,
     /// Change, move and delete it, and create in it.
     Edit,
-    /// Say who else may do something with it.
+    /// Change the permissions on it.
     Admin,
 }
 

@@ -1,4 +1,4 @@
-//! How an aggregate is addressed and told what to do.
+//! Aggregates with a stream of events: their names, their images, and the commands that restore or undo them.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -53,30 +53,30 @@ impl fmt::Display for StreamId {
     }
 }
 
-/// An aggregate whose events are kept in a stream of its own, and whose state is kept beside them.
+/// An aggregate whose events are stored in a stream of its own, and whose state is stored with them.
 ///
 /// The state must stay small, since it is written with each event: documents belong into events only.
 pub trait Stream:
     Aggregate<Command: Send, Event: EventSet, Error: Reason + Send + Sync + 'static, Services = ()> + 'static
 {
-    /// What tells aggregates of this type apart inside an org.
+    /// The key of an aggregate, unique among those of this type inside an org.
     type Key: fmt::Display + ?Sized;
 
-    /// The stored names of events that tell all of the object, so that its history need not be read from the start.
+    /// The stored names of events that contain all of the object, so that its history need not be read from the start.
     const COMPLETE: &'static [&'static str] = &[];
 
-    /// The stored names of events with which an object begins that has nothing to do with what had its key before. None
-    /// for nouns whose keys are never used again.
+    /// The stored names of events that begin a new object, which has nothing to do with an earlier object of the same
+    /// key. Empty for nouns whose keys are never used again.
     const BEGINNINGS: &'static [&'static str] = &[];
 
-    /// The stored names of events that end an object for all others that refer to it: they do not refer to an object that
-    /// begins again under its key. None for nouns that nothing refers to by key.
+    /// The stored names of events that end an object for all others that refer to it: their references do not apply to
+    /// a later object of the same key. Empty for nouns that nothing refers to by key.
     const ENDINGS: &'static [&'static str] = &[];
 
     /// The way to undo each of its events, by stored name.
     const UNDOINGS: &'static [(&'static str, Undoing)];
 
-    /// For people: the parts of an object that neither a restoration nor an undo brings back.
+    /// For people: the parts of an object that neither a restoration nor an undo restores.
     const NOT_RESTORED: Option<&'static str> = None;
 
     /// The name of the stream of the aggregate with this key.
@@ -85,12 +85,12 @@ pub trait Stream:
         StreamId(format!("{}-{key}", Self::TYPE))
     }
 
-    /// True if the object is there. One without a beginning or an end always is.
+    /// True if the object exists. One without a beginning or an end always exists.
     fn exists(&self) -> bool {
         true
     }
 
-    /// True if nothing else can have its key.
+    /// True if no other object can have its key.
     fn holds_key(&self) -> bool {
         self.exists()
     }
@@ -110,33 +110,33 @@ pub trait Stream:
         None
     }
 
-    /// The object as people see it in its history, as JSON text, `null` if it is not there.
+    /// The image of the object, as people see it in its history, as JSON text: `null` if it does not exist.
     ///
-    /// `self` is what the events fold to: all there were by then, or those from the last that tells all of it. By
-    /// default the state is what people see.
+    /// `self` is the folded state of the events: of all events up to then, or of those from the last one that contains
+    /// all of the object. By default the image is the state.
     fn image(&self, events: &[Self::Event]) -> Result<String, serde_json::Error> {
         let _ = events;
         if self.exists() { image_of(self) } else { Ok(NOTHING.to_owned()) }
     }
 
-    /// The commands that make the object, as it is now, what it was when its events folded to `past`. Whether each
-    /// can be done is decided when it is told. `None` if this is nothing that can be brought back.
+    /// The commands that restore the current object to `past`, the folded state of `events`. Whether each is accepted
+    /// is decided when it is handled. `None` if the object cannot be restored.
     ///
-    /// What has to be created anew gets the number `new_id`, if it has one that is no key: what ended with the old
-    /// number has not ended for what still refers to it.
+    /// An object that has to be created anew gets the number `new_id`, if it has a number that is not its key: objects
+    /// that ended with the old number have not ended for those that still refer to it.
     fn restoration(&self, past: &Self, events: &[Self::Event], new_id: i64) -> Option<Vec<Self::Command>> {
         let _ = (past, events, new_id);
         None
     }
 
-    /// The commands that undo what brought the object from `past` to what it is now. By default those that bring `past`
-    /// back; a noun that only comes back when its end is undone says more.
+    /// The commands that undo the changes of the object from `past` to its current state. By default those that restore
+    /// `past`; a noun that can only be restored by undoing its end overrides this.
     fn reversal(&self, past: &Self, events: &[Self::Event], new_id: i64) -> Option<Vec<Self::Command>> {
         self.restoration(past, events, new_id)
     }
 
-    /// The commands that bring the object back if the last that happened to it was its deletion, without a look at its
-    /// past. `None` if the state does not say enough.
+    /// The commands that restore the object if its last event was its deletion, without reading its past. `None` if the
+    /// state does not contain enough.
     fn undeletion(&self, new_id: i64) -> Option<Vec<Self::Command>> {
         let _ = new_id;
         None
@@ -147,7 +147,7 @@ pub trait Stream:
         None
     }
 
-    /// The command that takes back what an event has given, if the object still has it.
+    /// The command that revokes what an event has granted, if the object still has it.
     fn revocation(&self, event: &Self::Event) -> Option<Self::Command> {
         let _ = event;
         None
@@ -159,23 +159,23 @@ pub trait Stream:
         false
     }
 
-    /// The streams of others that the object refers to and that may end before it.
+    /// The streams of other objects that the object refers to and that may end before it.
     fn references(&self) -> Vec<StreamId> {
         Vec::new()
     }
 
-    /// The streams of others to which these commands would have it refer otherwise than now.
+    /// The streams of other objects to which these commands would change its references.
     fn changed_references(&self, commands: &[Self::Command]) -> Vec<StreamId> {
         let _ = commands;
         Vec::new()
     }
 
-    /// Takes out of commands what they change of references to these streams.
+    /// Removes from commands their changes of references to these streams.
     fn leave_out(&self, commands: &mut [Self::Command], streams: &HashSet<StreamId>) {
         let _ = (commands, streams);
     }
 
-    /// Says in words what was changed from one image to another: something, whenever anything was.
+    /// Describes in words the changes from one image to another. Any difference results in a description.
     #[must_use]
     fn describe(before: JsonValue<'_>, after: JsonValue<'_>) -> Description {
         describe_members(Self::TYPE, before, after)

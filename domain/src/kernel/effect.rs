@@ -1,11 +1,12 @@
-//! Effects of an event beyond its own aggregate, as its noun tells them: those that follow them need not know the noun.
+//! Effects of an event beyond its own aggregate. Each noun defines its own, so that their consumers need not know the
+//! noun.
 
 use serde::{Deserialize, Serialize};
 
 use crate::kernel::id::{TeamId, UserId};
 use crate::kernel::uid::Uid;
 
-/// What is limited.
+/// The target of a quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum QuotaTarget {
@@ -26,11 +27,11 @@ pub enum QuotaTarget {
 }
 
 impl QuotaTarget {
-    /// What is limited for an org.
+    /// The targets of quotas of an org.
     pub const OF_ORG: &'static [Self] =
         &[Self::OrgUser, Self::Dashboard, Self::Folder, Self::DataSource, Self::ApiKey, Self::AlertRule];
 
-    /// What is limited for a user.
+    /// The targets of quotas of a user.
     pub const OF_USER: &'static [Self] = &[Self::Org];
 
     /// The name, as it is stored and shown.
@@ -48,7 +49,7 @@ impl QuotaTarget {
     }
 }
 
-/// What ends, so that nothing can refer to it or rest on it any more.
+/// An object that ends, so that nothing can refer to it or depend on it any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending<'a> {
     /// The org of the event, with all that it owns.
@@ -67,32 +68,33 @@ pub enum Ending<'a> {
     Folder(&'a Uid),
     /// A data source.
     DataSource(&'a Uid),
-    /// A dashboard that does not come back: one that is in the trash has not ended.
+    /// A dashboard that cannot be restored: one that is in the trash has not ended.
     Dashboard(&'a Uid),
 }
 
-/// A change of how much there is of something that a quota limits.
+/// A change of a number that a quota limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counted {
     /// The quota.
     pub target: QuotaTarget,
-    /// How many more there are, negative for fewer. Zero for an event of such an object that neither brings nor takes one.
+    /// The difference, negative for a decrease. Zero for an event of such an object that does not change the number.
     pub change: i64,
 }
 
-/// Tells the effects of an event.
+/// The effects of an event.
 pub trait Effects {
     /// The object that ends with it.
     fn ending(&self) -> Option<Ending<'_>> {
         None
     }
 
-    /// What it changes of how much an org has.
+    /// The change of a number that a quota of the org limits.
     fn counted(&self) -> Option<Counted> {
         None
     }
 
-    /// True if it changes nothing that the decisions on other objects look at, so that they can be made ahead of its commit.
+    /// True if it changes nothing that decisions on other objects depend on, so that they can be made before its
+    /// commit.
     fn changes_only_itself(&self) -> bool {
         false
     }

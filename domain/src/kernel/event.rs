@@ -1,4 +1,4 @@
-//! What an event must be able to do to be stored, and the macro that makes it so.
+//! The traits of stored events, and the macro that implements them.
 
 use std::any::Any;
 use std::fmt;

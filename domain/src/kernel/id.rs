@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub struct OrgId(pub i64);
 
 impl OrgId {
-    /// The home of what belongs to no organization: users and server settings. No HTTP request can name it.
+    /// The owner of data that belongs to no organization: users and server settings. No HTTP request can name it.
     pub const SERVER: OrgId = OrgId(0);
 }
 
@@ -24,9 +24,9 @@ impl OrgId {
 pub struct UserId(pub i64);
 
 impl UserId {
-    /// The actor of what the server does by itself. No user has this id.
+    /// The actor of actions of the server itself. No user has this id.
     pub const SERVER: UserId = UserId(0);
-    /// The actor of requests before anybody is known. No user has this id.
+    /// The actor of requests that are not authenticated. No user has this id.
     pub const ANONYMOUS: UserId = UserId(-1);
 }
 

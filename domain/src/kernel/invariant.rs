@@ -1,9 +1,9 @@
 //! Rules that span more than one aggregate.
 //!
-//! An aggregate can only decide on its own state. These rules need a look at the whole org, so they are
-//! checked by statements inside the transaction that appends the events; the head of the org's log, which
-//! every transaction moves, makes the check exact under concurrency. A rule over the logs of two orgs, or of an org and the
-//! server, needs a lock of what it looks at besides: the other log moves meanwhile.
+//! An aggregate can only decide on its own state. These rules need a look at the whole org, so they are checked by
+//! statements inside the transaction that appends the events; the head of the org's log, which every transaction moves,
+//! makes the check exact under concurrency. A rule over the logs of two orgs, or of an org and the server, also needs a
+//! lock on the data that it reads, because the other log moves meanwhile.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -20,35 +20,35 @@ pub struct Invariant {
 }
 
 impl Invariant {
-    /// An org whose log is written to exists.
+    /// The org whose log is written to exists.
     pub const ORG_EXISTS: Self =
         Self::of_existence("org_exists", || Refusal::new(ReasonKind::Missing, "Organization not found"));
-    /// The actor of a command on rights still has those that it was decided on.
+    /// The actor of a command on rights still has the rights on which the decision was based.
     pub const ACTOR_KEEPS_RIGHTS: Self = Self::new("actor_keeps_rights", || {
         let message = "Your rights changed during the request, try again";
         Refusal::new(ReasonKind::Forbidden, message)
     });
 
-    /// A rule of this name, and what a client is told whose command would break it.
+    /// A rule of this name, and the response to a command that would break it.
     #[must_use]
     pub const fn new(name: &'static str, refusal: fn() -> Refusal) -> Self {
         Self { name, refusal, is_existence: false }
     }
 
-    /// The same for a rule that only says that something is there, which may have been deleted since the command was decided.
-    /// Decided anew, the command leaves out what is gone, or says what it needs.
+    /// The same for a rule that only requires that an object exists, which may have been deleted since the command was
+    /// decided. When it is decided again, the command leaves out the deleted object, or fails with a specific error.
     #[must_use]
     pub const fn of_existence(name: &'static str, refusal: fn() -> Refusal) -> Self {
         Self { name, refusal, is_existence: true }
     }
 
-    /// The answer to a command that would break it.
+    /// The response to a command that would break it.
     #[must_use]
     pub fn refusal(self) -> Refusal {
         (self.refusal)()
     }
 
-    /// True if it only says that something is there.
+    /// True if it only requires that an object exists.
     #[must_use]
     pub fn is_existence(self) -> bool {
         self.is_existence

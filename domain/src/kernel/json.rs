@@ -1,4 +1,4 @@
-//! JSON documents that are kept whole.
+//! JSON documents that are stored as a whole.
 
 pub mod changes;
 pub mod diff;
@@ -24,43 +24,45 @@ pub use kind::JsonKind;
 pub use measure::depth_of_text;
 pub use write::{WriteError, push_string};
 
-/// How deep lists and objects may be nested in what comes in. Events, answers and exports put a document inside of some more
-/// levels, and must be read by whatever reads 127, such as `serde_json`.
+/// The maximum nesting depth of lists and objects in received documents. Events, responses and exports put a document
+/// inside of some more levels, and must be readable by parsers that read 127 levels, such as `serde_json`.
 pub const MAX_DEPTH: usize = 100;
 
-/// How deep they may be nested in what is stored: documents of 127 levels were taken once, and are shown inside of others.
+/// The maximum nesting depth in stored documents: documents of 127 levels were accepted once, and are shown inside of
+/// others.
 const MAX_STORED_DEPTH: usize = 130;
 
-/// How many values and names of members a document may have. Each takes more memory than two bytes of text, which is
+/// The maximum number of values and member names of a document. Each takes more memory than two bytes of text, which is
 /// all that a number in a list needs.
 pub const MAX_NODES: usize = 500_000;
 
-/// How long a text may be for its buffers to be kept: each thread has its own.
+/// The maximum length of a text whose parser buffers are kept, in bytes: each thread has its own.
 const MAX_KEPT_BYTES: usize = 1024 * 1024;
 
-/// A JSON document as canonical text: no insignificant white space, the members of objects sorted by name,
-/// of repeated members the last. Cloning it copies a pointer, never the text.
+/// A JSON document as canonical text: no insignificant white space, the members of objects sorted by name, and only the
+/// last of repeated members. Cloning it copies a pointer, never the text.
 #[derive(Clone, Debug)]
 pub struct CanonicalJson {
     text: Arc<String>,
-    /// Whether it was found to be nested no deeper than it may be.
+    /// Whether it is known to be nested no deeper than [`MAX_DEPTH`].
     is_shallow: bool,
 }
 
 impl CanonicalJson {
-    /// The canonical text of a value, which leaves out some members of it if it is an object, up to so many bytes.
+    /// The canonical text of a value, of at most `max_bytes` bytes. If it is an object, the members `without` are left
+    /// out.
     pub fn try_new(value: JsonValue<'_>, without: &[&str], max_bytes: usize) -> Result<Self, WriteError> {
         let text = Arc::new(write::canonical(value, without, None, max_bytes)?);
         Ok(Self { text, is_shallow: depth(&value.0[..write::nodes_of(value.0)]) <= MAX_DEPTH })
     }
 
-    /// Whether it is nested deeper than what comes in may be.
+    /// Whether it is nested deeper than received documents may be.
     #[must_use]
     pub fn is_too_deep(&self) -> bool {
         !self.is_shallow && depth_of_text(&self.text) > MAX_DEPTH
     }
 
-    /// A text that was made of canonical ones in a canonical way.
+    /// A text that was composed of canonical texts and is canonical itself.
     pub(crate) fn of_canonical(text: String) -> Self {
         Self { text: Arc::new(text), is_shallow: false }
     }
@@ -102,22 +104,22 @@ impl<'de> Deserialize<'de> for CanonicalJson {
 }
 
 thread_local! {
-    /// What parsing needs beside the text, kept because making it anew costs as much as parsing a small text.
+    /// The buffers of the parser, kept because allocating them costs as much as parsing a small text.
     static BUFFERS: RefCell<Buffers> = RefCell::default();
 }
 
-/// How many bytes are put after a text that is parsed, because the parser reads it in blocks. A text with room for
-/// them is not copied.
+/// The number of bytes of padding after a text that is parsed, because the parser reads it in blocks. A text with
+/// capacity for them is not copied.
 pub const PADDING: usize = simd_json::INPUT_PADDING;
 
-/// A parsed JSON document that is only looked at and written again.
+/// A parsed JSON document that is only read and written again.
 ///
 /// It is one flat list of nodes that borrow their texts from what was parsed, so that parsing takes a fifth of the
 /// time of building a tree, which is most of the work of saving a dashboard.
 #[derive(Debug)]
 pub struct JsonDocument<'a>(Tape<'a>);
 
-/// Why a text is not a JSON document.
+/// The reason why a text is not a JSON document.
 #[derive(Debug, thiserror::Error)]
 pub enum JsonError {
     /// It is not JSON.
@@ -132,7 +134,7 @@ pub enum JsonError {
 }
 
 impl JsonError {
-    /// Says where in the text the fault is, of which the document was to be made.
+    /// The error message with the place of the error in the text that was parsed.
     #[must_use]
     pub fn explained(&self, text: &[u8]) -> String {
         match self {
@@ -148,7 +150,7 @@ impl<'a> JsonDocument<'a> {
         Self::try_parse_within(text, MAX_DEPTH)
     }
 
-    /// Parses a text that is stored, which may have been taken when documents could be nested deeper.
+    /// Parses a stored text, which may have been accepted when documents could be nested deeper.
     pub fn try_parse_stored(text: &'a mut Vec<u8>) -> Result<Self, JsonError> {
         Self::try_parse_within(text, MAX_STORED_DEPTH)
     }
@@ -172,17 +174,17 @@ impl<'a> JsonDocument<'a> {
         if depth(&tape.0) > max_depth { Err(JsonError::TooDeep) } else { Ok(Self(tape)) }
     }
 
-    /// The value that the document is.
+    /// The root value of the document.
     #[must_use]
     pub fn root(&self) -> JsonValue<'_> {
         JsonValue(&self.0.0)
     }
 }
 
-/// Whether a text has more values and names of members than so many. It need not be JSON.
+/// Whether a text has more than `most` values and member names. It need not be JSON.
 #[must_use]
 pub fn has_more_nodes(text: &[u8], most: usize) -> bool {
-    // No value has less than two bytes with what separates it from the next one.
+    // Each value takes at least two bytes, including its separator from the next one.
     text.len() / 2 >= most && count_nodes(text) > most
 }
 
@@ -190,17 +192,17 @@ pub fn has_more_nodes(text: &[u8], most: usize) -> bool {
 #[derive(Clone, Copy, Debug)]
 pub struct JsonValue<'a>(&'a [Node<'a>]);
 
-/// Gives a text its new form of at most so many bytes.
+/// Rewrites a text to a new one of at most so many bytes.
 pub type Rewrite<'a> = &'a dyn Fn(&str, usize) -> Rewritten;
 
-/// What became of a text.
+/// The result of rewriting a text.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Rewritten {
-    /// It stays as it is.
+    /// The text is unchanged.
     Same,
-    /// It is another one.
+    /// The new text.
     Text(String),
-    /// It would be longer than it may be.
+    /// The new text would be too long.
     TooLong,
 }
 
@@ -265,7 +267,8 @@ impl<'a> JsonValue<'a> {
         matches!(self.0.first(), Some(Node::Array { .. }))
     }
 
-    /// The canonical text of the value with its texts, though not the names of members, rewritten, up to so many bytes.
+    /// The canonical text of the value, of at most `max_bytes` bytes, with its texts rewritten, but not the names of
+    /// members.
     pub fn rewritten(
         self,
         without: &[&str],
@@ -288,8 +291,8 @@ impl<'a> JsonValue<'a> {
         (0..length).map(move |_| take_value(&mut rest))
     }
 
-    /// The members of two canonical objects by name, each with what it is in either. Members of canonical objects are
-    /// sorted, so both are walked side by side.
+    /// The members of two canonical objects by name, each with its value in either object. Members of canonical objects
+    /// are sorted, so both are walked side by side.
     pub fn members_beside(
         self,
         other: JsonValue<'a>,

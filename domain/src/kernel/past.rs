@@ -1,4 +1,4 @@
-//! What an object was like after some of its events.
+//! Past states of an object: its state after some of its events.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -9,15 +9,15 @@ use crate::kernel::json::JsonValue;
 use crate::kernel::json::changes::is_same;
 use crate::kernel::text::shortened;
 
-/// What there is instead of an image of an object that is not there.
+/// The image of an object that does not exist.
 pub const NOTHING: &str = "null";
 
 /// An object after some of its events.
 #[derive(Debug)]
 pub struct Past<A: Stream> {
-    /// What the events fold to.
+    /// The folded state of the events.
     pub state: A,
-    /// The events, from the first or from one that tells all of the object.
+    /// The events, from the first one or from one that contains all of the object.
     pub events: Vec<A::Event>,
 }
 
@@ -29,10 +29,10 @@ impl<A: Stream> Default for Past<A> {
 
 /// The past of an object whose type is only known by name.
 pub trait AnyPast: Send {
-    /// Adds the next event, and returns whether it is one of such an object.
+    /// Adds the next event, and returns whether it belongs to this type of object.
     fn push(&mut self, event: &dyn StoredEvent) -> bool;
 
-    /// The object as people see it, as JSON text.
+    /// The image of the object, as people see it, as JSON text.
     fn image(&self) -> Result<String, serde_json::Error>;
 }
 
@@ -49,7 +49,7 @@ impl<A: Stream> AnyPast for Past<A> {
     }
 }
 
-/// What became of a part of an object, in words.
+/// A description of the changes of a part of an object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Sentence {
     /// The kind of the part, like `panel`.
@@ -57,7 +57,7 @@ pub struct Sentence {
     /// The id of the part, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<i64>,
-    /// What people call the part.
+    /// The title of the part.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub title: String,
     /// The kinds of its changes.
@@ -66,23 +66,23 @@ pub struct Sentence {
     pub text: String,
 }
 
-/// How many bytes a description has at most.
+/// The maximum length of a description, in bytes.
 pub const MAX_DESCRIPTION_BYTES: usize = 64 * 1024;
 
-/// What became of an object in words, as far as there is room.
+/// A description of the changes of an object in words, of limited length.
 #[derive(Clone, Debug, Default)]
 pub struct Description {
     /// A sentence for each part.
     pub sentences: Vec<Sentence>,
-    /// Whether there is more to say.
+    /// Whether something was left out.
     pub is_cut: bool,
     bytes: usize,
 }
 
 impl Description {
-    /// Says one thing more, unless there is no room.
+    /// Adds a sentence, unless there is no room.
     pub(crate) fn push(&mut self, sentence: Sentence) {
-        // The texts are said twice: in parts, and all of them together.
+        // The texts are repeated: in the sentences, and all of them together.
         let words: usize = sentence.changed.iter().map(String::len).sum();
         self.bytes += 2 * sentence.text.len() + sentence.title.len() + words;
         self.is_cut |= self.bytes > MAX_DESCRIPTION_BYTES;
@@ -92,12 +92,12 @@ impl Description {
     }
 }
 
-/// How many members of an object are told of.
+/// The maximum number of members of an object that a description lists.
 const MAX_TOLD_MEMBERS: usize = 50;
-/// How many characters of a value are told.
+/// The maximum number of characters of a value in a description.
 const MAX_TOLD_VALUE: usize = 100;
 
-/// Says which members of an object are different in two images of it.
+/// Describes which members of an object are different in two images of it.
 pub(crate) fn describe_members(
     noun: &'static str,
     before: JsonValue<'_>,
@@ -118,7 +118,7 @@ pub(crate) fn describe_members(
                 !old.zip(*new).is_some_and(|(old, new)| is_same(old, new))
             };
             let mut members: Vec<_> = before.members_beside(after).filter(differs).collect();
-            // That it counts changes is no news, unless it is all there is.
+            // The version counts changes, so it is described only if nothing else has changed.
             if members.len() > 1 {
                 members.retain(|(member, ..)| *member != "version");
             }
@@ -157,18 +157,18 @@ fn phrase(member: &str, old: Option<JsonValue<'_>>, new: Option<JsonValue<'_>>) 
     }
 }
 
-/// The state of an object that is there as people see it: its members named as in the API.
+/// The state of an existing object as people see it: with members named as in the API.
 pub(crate) fn image_of(state: &impl Serialize) -> Result<String, serde_json::Error> {
     let mut image = serde_json::Map::new();
     if let Value::Object(members) = serde_json::to_value(state)? {
-        // That it is there goes without saying.
+        // An object with an image always exists.
         let shown = members.into_iter().filter(|(name, _)| name != "exists");
         image.extend(shown.map(|(name, value)| (camel_case(&name), value)));
     }
     serde_json::to_string(&image)
 }
 
-/// `week_start` as `weekStart`. Only for the members of states: keys of maps are people's own.
+/// `week_start` as `weekStart`. Only for the members of states: the keys of maps are chosen by people.
 fn camel_case(name: &str) -> String {
     let mut words = name.split('_');
     let mut text = words.next().unwrap_or_default().to_owned();
@@ -272,7 +272,7 @@ mod tests {
         assert_eq!((description.sentences.len(), description.is_cut), (1, true));
     }
 
-    /// What is told of objects of so many members of which each is another, with the name and value as long as they are.
+    /// The description of objects of `count` members that all differ, with names and values that begin like these.
     fn told_of_members(count: usize, name: &str, value: &str) -> Description {
         let object = |last: &str| {
             let member = |index| format!(r#""{index:03}{name}":"{value}{last}""#);
@@ -289,7 +289,7 @@ mod tests {
         let more = told_of_members(MAX_TOLD_MEMBERS + 2, "", "");
         assert_eq!((more.sentences[0].changed.len(), more.is_cut), (MAX_TOLD_MEMBERS, true));
         assert!(more.sentences[0].text.ends_with("; its 049 changed from “a” to “b”; and 2 more"));
-        // Those that are told can be too long as well.
+        // The listed members can be too long as well.
         let long = "\u{1F600}".repeat(MAX_TOLD_VALUE);
         let none = told_of_members(MAX_TOLD_MEMBERS + 1, &long, &long);
         assert_eq!((none.sentences.len(), none.is_cut), (0, true));

@@ -1,41 +1,41 @@
 //! The reasons why a command is refused, seen from outside.
 
-/// What kind of refusal a domain error is. The public error vocabulary is built from it.
+/// The kind of refusal of a domain error. The public error vocabulary is built from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReasonKind {
     /// The input breaks a rule whatever the state is.
     Invalid,
-    /// The object is not there.
+    /// The object does not exist.
     Missing,
-    /// Another object already has what must be unique.
+    /// Another object already has a value that must be unique.
     Taken,
     /// The object has changed since the client read it.
     Stale,
-    /// There is as much as there may be.
+    /// A limit is reached.
     Exhausted,
-    /// Who asks may not do this.
+    /// The actor is not allowed to do this.
     Forbidden,
 }
 
 /// An error by which the domain refuses a command. Its `Display` text is what the client reads.
 pub trait Reason: std::error::Error {
-    /// What kind of refusal it is.
+    /// The kind of refusal.
     fn kind(&self) -> ReasonKind;
 
-    /// The machine-readable code that clients test, if they test one.
+    /// The machine-readable code that clients test, if there is one.
     fn code(&self) -> Option<&'static str> {
         None
     }
 }
 
-/// A refusal whose type does not matter any more.
+/// A refusal without the type of the error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The kind.
     pub kind: ReasonKind,
     /// The text that the client reads.
     pub message: String,
-    /// The machine-readable code that clients test, if they test one.
+    /// The machine-readable code that clients test, if there is one.
     pub code: Option<&'static str>,
 }
 

@@ -33,7 +33,7 @@ impl Reason for RoleError {
 }
 
 impl OrgRole {
-    /// Reads the name of a role as it is stored and as it stands in tokens and configuration, where it has one case.
+    /// Reads the name of a role as it is stored and as tokens and configuration have it, case-sensitively.
     pub fn try_parse(text: &str) -> Result<Self, RoleError> {
         match text {
             "None" => Ok(Self::None),

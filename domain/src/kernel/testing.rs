@@ -1,11 +1,11 @@
-//! Given, when and then for what takes more than one command.
+//! Given, when and then for tests with more than one command.
 
 use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
 
 use crate::kernel::aggregate::Stream;
 
-/// What events fold to.
+/// The folded state of events.
 pub(crate) fn folded<A: Stream>(events: &[A::Event]) -> A {
     events.iter().cloned().fold(A::default(), |mut state, event| {
         Aggregate::apply(&mut state, event);
@@ -13,7 +13,7 @@ pub(crate) fn folded<A: Stream>(events: &[A::Event]) -> A {
     })
 }
 
-/// The events that follow the given ones when the object is told some commands, one after another.
+/// The events that follow the given ones when the object handles commands one after another.
 pub(crate) async fn decided<A: Stream>(
     given: &[A::Event],
     commands: Vec<A::Command>,

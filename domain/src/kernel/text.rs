@@ -3,11 +3,11 @@
 use caseless::Caseless;
 use unicode_normalization::UnicodeNormalization;
 
-/// The longest title, name, login or e-mail address, in bytes. Grafana's column is 190 characters wide; a
+/// The maximum length of a title, name, login or e-mail address, in bytes. Grafana's column is 190 characters wide; a
 /// title in any script fits in this many bytes.
 pub const MAX_NAME_BYTES: usize = 760;
 
-/// The longest description or version message, in bytes.
+/// The maximum length of a description or version message, in bytes.
 pub const MAX_DESCRIPTION_BYTES: usize = 16 * 1024;
 
 /// Whether a name is short enough and free of NUL, which PostgreSQL cannot store.
@@ -29,17 +29,17 @@ pub fn fold(name: &str) -> String {
     folded.nfkc().collect::<String>().trim().to_owned()
 }
 
-/// True if two names are one but for the case of their letters. Unlike [`fold`] it keeps apart what only looks alike, such as
-/// full-width letters or the Kelvin sign and plain ones.
+/// True if two names are the same except for the case of their letters. Unlike [`fold`] it distinguishes characters
+/// that only look alike, such as full-width letters or the Kelvin sign and plain ones.
 #[must_use]
 pub fn differ_in_case_only(one: &str, other: &str) -> bool {
     let (one, other) = (one.trim(), other.trim());
     one.to_lowercase() == other.to_lowercase() && one.to_uppercase() == other.to_uppercase()
 }
 
-/// Whether a name has characters that cannot be seen or that change how others are shown: control characters, and
-/// Unicode's default ignorable characters such as zero-width spaces and overrides of the direction of text. Names end in
-/// mails and logs, and must not look like other names. A variation selector may follow a symbol, as in many emoji.
+/// Whether a name has characters that are invisible or change how others are shown: control characters, and Unicode's
+/// default ignorable characters such as zero-width spaces and overrides of the direction of text. Names appear in mails
+/// and logs, and must not look like other names. A variation selector may follow a symbol, as in many emoji.
 #[must_use]
 pub fn has_hidden_characters(name: &str) -> bool {
     let mut after_symbol = false;
@@ -85,7 +85,7 @@ pub fn shortened(text: &str, max_characters: usize) -> String {
     }
 }
 
-/// Where a character of a text begins or ends, at so many bytes or before.
+/// The last boundary of a character of a text at or before `bytes` bytes.
 pub(crate) fn char_boundary(text: &str, bytes: usize) -> usize {
     (0..=bytes.min(text.len())).rev().find(|index| text.is_char_boundary(*index)).unwrap_or_default()
 }

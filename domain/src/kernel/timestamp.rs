@@ -9,7 +9,7 @@ use time::format_description::well_known::Rfc3339;
 #[serde(transparent)]
 pub struct Timestamp(pub i64);
 
-/// Numbers below this are no times in milliseconds since the epoch: nothing happened here before 1973.
+/// Numbers below this are not milliseconds since the epoch: no time here is before 1973.
 pub const FIRST_MILLISECONDS: i64 = 100_000_000_000;
 
 impl Timestamp {
@@ -31,8 +31,9 @@ impl Timestamp {
     /// The end of the year 9999, after which no time is accepted.
     pub const MAX: Self = Self(253_402_300_799_999_999);
 
-    /// Reads RFC 3339, like `2026-11-01T10:00:00+01:00`, or a number of milliseconds or seconds since the epoch: what would
-    /// be before 1973 in milliseconds is seconds. `None` for what is neither, or not in the years 1 to 9999.
+    /// Reads RFC 3339, like `2026-11-01T10:00:00+01:00`, or a number of milliseconds or seconds since the epoch: a
+    /// number that would be before 1973 in milliseconds is read as seconds. `None` for any other text, and for times
+    /// outside of the years 1 to 9999.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let timestamp = match text.parse::<i64>() {
@@ -66,7 +67,7 @@ impl Timestamp {
         text
     }
 
-    /// RFC 3339 with all that is known of the time: `2026-11-01T10:00:00.123456Z`.
+    /// RFC 3339 with microseconds: `2026-11-01T10:00:00.123456Z`.
     #[must_use]
     pub fn rfc3339_micros(self) -> String {
         let mut text = String::with_capacity(27);
@@ -80,7 +81,8 @@ impl Timestamp {
     fn push_seconds(self, text: &mut String) {
         let date = self.date();
         let (hour, minute, second) = date.to_hms();
-        // Written digit by digit, because each answer has several and general formatting takes ten times as long.
+        // Written digit by digit, because each response has several times and general formatting takes ten times as
+        // long.
         push_padded(text, date.year().unsigned_abs(), 4);
         for (separator, number) in
             [('-', u8::from(date.month())), ('-', date.day()), ('T', hour), (':', minute), (':', second)]

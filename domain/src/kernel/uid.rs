@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::kernel::reason::{Reason, ReasonKind};
 
-/// The longest uid that is accepted, in characters.
+/// The maximum length of a uid, in characters.
 pub const MAX_UID_LENGTH: usize = 40;
 
 /// A checked uid: 1 to 40 characters of `[a-zA-Z0-9_-]`.
@@ -17,7 +17,7 @@ pub const MAX_UID_LENGTH: usize = 40;
 #[serde(transparent)]
 pub struct Uid(String);
 
-/// Why a text is not a uid.
+/// The reason why a text is not a uid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UidError {
     /// The text is empty.

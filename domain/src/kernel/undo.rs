@@ -3,19 +3,19 @@
 /// The way to undo an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Undoing {
-    /// The object is made what it was before, which takes later changes with it.
+    /// The object is restored to its earlier state, which reverts later changes as well.
     Reverted,
-    /// The object is ended by its own command, with all that was done to it since.
+    /// The object is ended by its own command, including all later changes.
     Ended,
-    /// The grant is taken back. Later changes stay.
+    /// The grant is revoked. Later changes stay.
     Revoked,
-    /// It cannot be undone: why, and what can be done instead.
+    /// It cannot be undone: the reason, the alternative, or both.
     Impossible(&'static str),
 }
 
 impl Undoing {
-    /// Of what a user has chosen for itself.
+    /// For the choice that a user has made for itself.
     pub const OWN_CHOICE: Self = Self::Impossible("only the user can choose it again");
-    /// Of an event that only records what was tried.
+    /// For an event that only records an attempt.
     pub const ATTEMPT: Self = Self::Impossible("it records an attempt, which changed nothing");
 }

@@ -9,7 +9,7 @@ pub fn upcasters() -> Vec<Box<dyn EventUpcaster>> {
     vec![Box::new(Upcaster {
         event_type: "dashboard.deleted",
         from: 1,
-        // There was no trash, and what was deleted then is not found in it later.
+        // There was no trash at that time, so these dashboards are not in it.
         change: |payload| payload["in_trash"] = Value::Bool(false),
     })]
 }
@@ -27,7 +27,7 @@ impl EventUpcaster for Upcaster {
     }
 
     fn upcast(&self, mut event: SerializedEvent) -> SerializedEvent {
-        // What is no object has not the shape of its version, and is refused when it is read.
+        // A payload that is not an object is invalid, and is rejected when it is read.
         if event.payload.is_object() {
             (self.change)(&mut event.payload);
         }

@@ -1,8 +1,8 @@
-//! Who may do what with one folder or dashboard.
+//! The permissions on one folder, dashboard or data source.
 //!
-//! Each has a list of its own only once somebody has set one; until then [`DEFAULT_GRANTS`] hold at the root, and
-//! nothing inside a folder. What the folders around it grant holds inside as well. The stream is named by
-//! the numeric id, so that what is created again under a uid begins with no list.
+//! Each resource has an access-control list of its own only once one was set; until then [`DEFAULT_GRANTS`] apply at
+//! the root, and nothing inside a folder. The grants of the folders around it apply as well. The stream is named by the
+//! numeric id, so that a resource that is created again under a uid begins without a list.
 
 mod grantee;
 
@@ -24,36 +24,37 @@ use crate::kernel::undo::Undoing;
 pub use crate::kernel::access_level::AccessLevel;
 pub use grantee::{Grantee, GranteeError};
 
-/// How many grants a list may have. They are part of the state, which is written with each event.
+/// The maximum number of grants in a list. They are part of the state, which is written with each event.
 pub const MAX_GRANTS: usize = 500;
 
-/// How many folders deep a folder may be, one at the root and four below it, and so how many lists decide on what it holds.
+/// The maximum depth of a folder, one at the root and four below it, and so the number of lists that decide on its
+/// content.
 pub const MAX_DEPTH: usize = 5;
 
-/// What is granted to whom.
+/// The access level of each grantee.
 pub type Grants = BTreeMap<Grantee, AccessLevel>;
 
-/// What holds by role for a folder or dashboard at the root while it has no list of its own. Its creator administers
-/// it as well.
+/// The grants by role on a folder or dashboard at the root that has no list of its own. Its creator administers it as
+/// well.
 pub const DEFAULT_GRANTS: [(Grantee, AccessLevel); 2] = [
     (Grantee::Role(OrgRole::Viewer), AccessLevel::View),
     (Grantee::Role(OrgRole::Editor), AccessLevel::Edit),
 ];
 
-/// The same for a data source: whoever may see anything in an org may ask it.
+/// The same for a data source: every viewer of an org may query it.
 pub const DATA_SOURCE_GRANTS: [(Grantee, AccessLevel); 2] = [
     (Grantee::Role(OrgRole::Viewer), AccessLevel::View),
     (Grantee::Role(OrgRole::Editor), AccessLevel::View),
 ];
 
-/// The list that says what holds for a data source, or for something at the root, without one.
+/// The default list of a data source, or of an object at the root, that has no list of its own.
 #[must_use]
 pub fn default_grants(kind: ResourceKind, creator: Option<UserId>) -> Grants {
     let creator = creator.map(|user| (Grantee::User(user), AccessLevel::Admin));
     kind.default_grants().into_iter().chain(creator).collect()
 }
 
-/// What kind of thing has permissions.
+/// The kind of a resource with permissions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ResourceKind {
@@ -69,7 +70,7 @@ impl ResourceKind {
     /// All kinds.
     pub const ALL: [Self; 3] = [Self::Folder, Self::Dashboard, Self::DataSource];
 
-    /// What holds by role where nothing is set.
+    /// The default grants by role.
     #[must_use]
     pub fn default_grants(self) -> [(Grantee, AccessLevel); 2] {
         match self {
@@ -95,10 +96,10 @@ impl ResourceKind {
     }
 }
 
-/// A folder or dashboard of an org.
+/// A folder, dashboard or data source of an org.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resource {
-    /// What it is.
+    /// Its kind.
     pub kind: ResourceKind,
     /// Its uid.
     pub uid: Uid,
@@ -115,59 +116,59 @@ pub struct ResourcePermission {
     pub grants: Grants,
 }
 
-/// What the permissions of a resource can be told.
+/// The commands of the permissions of a resource.
 #[derive(Clone, Debug)]
 pub enum ResourcePermissionCommand {
-    /// Makes these the grants, and no others.
+    /// Replaces all grants by these.
     Replace {
         /// The resource.
         resource: Resource,
         /// Its grants.
         grants: Grants,
     },
-    /// Changes the level of some grantees, or takes theirs away for `None`.
+    /// Changes the level of some grantees; `None` revokes their grant.
     Change {
         /// The resource.
         resource: Resource,
-        /// What holds as long as the resource has no list.
+        /// The default grants, which apply as long as the resource has no list.
         defaults: Grants,
         /// The changes.
         changes: BTreeMap<Grantee, Option<AccessLevel>>,
     },
-    /// Takes away what was granted to somebody who is no more.
+    /// Revokes the grant of a grantee that no longer exists.
     Drop(Grantee),
-    /// Takes the list away, so that what holds by default holds again.
+    /// Deletes the list, so that the default grants apply again.
     Reset,
 }
 
-/// A resource was given a list of its own, which is empty at first. What held by default holds no more.
+/// A resource was given a list of its own, which is empty at first. The default grants no longer apply.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ResourcePermissionCustomized {
     /// The resource.
     pub resource: Resource,
 }
 
-/// Somebody was granted a level, instead of the one granted before, if any.
+/// A grantee was granted a level, which replaces an earlier one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ResourcePermissionGranted {
     /// The resource.
     pub resource: Resource,
-    /// To whom.
+    /// The grantee.
     pub grantee: Grantee,
-    /// What.
+    /// The level.
     pub level: AccessLevel,
 }
 
-/// What was granted to somebody was taken away.
+/// The grant of a grantee was revoked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ResourcePermissionRevoked {
     /// The resource.
     pub resource: Resource,
-    /// From whom.
+    /// The grantee.
     pub grantee: Grantee,
 }
 
-/// The list of a resource was taken away with all it granted. What holds by default holds again.
+/// The list of a resource was deleted with all its grants. The default grants apply again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ResourcePermissionReset {
     /// The resource.
@@ -175,40 +176,40 @@ pub struct ResourcePermissionReset {
 }
 
 domain_events! {
-    /// What happens to the permissions of a resource.
+    /// The events of the permissions of a resource.
     pub enum ResourcePermissionEvent {
         /// It was given a list of its own.
         Customized(ResourcePermissionCustomized) = "resource_permission.customized", 1;
-        /// Somebody was granted a level.
+        /// A grantee was granted a level.
         Granted(ResourcePermissionGranted) = "resource_permission.granted", 1;
-        /// A grant was taken away.
+        /// A grant was revoked.
         Revoked(ResourcePermissionRevoked) = "resource_permission.revoked", 1;
-        /// Its list was taken away.
+        /// Its list was deleted.
         Reset(ResourcePermissionReset) = "resource_permission.reset", 1;
     }
 }
 
 impl Effects for ResourcePermissionEvent {}
 
-/// Why the permissions of a resource refuse a command.
+/// The reason why the permissions of a resource reject a command.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ResourcePermissionError {
     /// It would have too many grants.
     #[error("a folder or dashboard can have at most {MAX_GRANTS} permissions")]
     TooMany,
-    /// A level is none of this kind of resource.
+    /// A level does not exist for this kind of resource.
     #[error("Permission [{0}] is invalid for this resource type")]
     LevelInvalid(String),
-    /// A grant names nobody, or more than one.
+    /// A grant names no grantee, or more than one.
     #[error("a permission must have a user, a team or a role, and only one of them")]
     GranteeUnclear,
-    /// There is no such user in the org.
+    /// The user does not exist in the org.
     #[error("user not found")]
     UserNotFound,
-    /// There is no such team.
+    /// The team does not exist.
     #[error("team not found")]
     TeamNotFound,
-    /// There is no such role.
+    /// The role does not exist.
     #[error("built-in role [{0}] is not valid")]
     RoleInvalid(String),
     /// The role that stands for no rights cannot be given any.
@@ -217,7 +218,7 @@ pub enum ResourcePermissionError {
 }
 
 impl Reason for ResourcePermissionError {
-    // What a list names is part of the input, so that who is not there makes it wrong.
+    // The grantees of a list are part of the input, so an unknown one makes the input invalid.
     fn kind(&self) -> ReasonKind {
         ReasonKind::Invalid
     }
@@ -284,7 +285,7 @@ impl ResourcePermission {
                         None => grants.remove(&grantee),
                     };
                 }
-                // What changes nothing leaves the defaults in force.
+                // A command that changes nothing leaves the defaults in force.
                 if grants == *before { Ok(Vec::new()) } else { self.lead_to(&resource, &grants) }
             }
             ResourcePermissionCommand::Drop(grantee) => Ok(match &self.resource {
@@ -301,7 +302,7 @@ impl ResourcePermission {
         }
     }
 
-    /// The events that lead from the list there is, or from none, to the one there shall be.
+    /// The events that change the current list, or none, to the given one.
     fn lead_to(
         &self,
         resource: &Resource,

@@ -1,4 +1,4 @@
-//! A data source: where dashboards and rules get their data from. Its secrets are not in the log, only their names are.
+//! A data source, which dashboards and rules get their data from. Its secrets are not in the log, only their names are.
 
 mod content;
 
@@ -47,9 +47,9 @@ pub struct DataSource {
     pub content: DataSourceContent,
     /// The names of the secrets that are set.
     pub secrets: BTreeSet<String>,
-    /// How often it was changed, its creation included.
+    /// The number of changes, including its creation.
     pub version: i64,
-    /// Whether it may be changed only where it comes from.
+    /// Whether it is read-only here and can be changed only at its origin.
     pub read_only: bool,
     /// Whether it was created, and not deleted since.
     pub exists: bool,
@@ -65,7 +65,7 @@ pub struct SecretChange {
 }
 
 impl SecretChange {
-    /// The change that values make: an empty one and `None` remove a secret.
+    /// The change to these values: an empty value or `None` removes a secret.
     #[must_use]
     pub fn of(values: &BTreeMap<String, Option<String>>) -> Self {
         let is_set = |value: &Option<String>| value.as_deref().is_some_and(|value| !value.is_empty());
@@ -77,21 +77,21 @@ impl SecretChange {
     }
 }
 
-/// What a data source can be told.
+/// The commands of a data source.
 #[derive(Clone, Debug)]
 pub enum DataSourceCommand {
     /// Creates it.
     Create(DataSourceCreated),
-    /// Gives it other settings.
+    /// Changes its settings and secrets.
     Change {
         /// The settings.
         content: DataSourceContent,
         /// The secrets that change.
         secrets: SecretChange,
-        /// The version the client has seen; `None` overwrites whatever is there.
+        /// The version that the client has seen; `None` overwrites any version.
         expected_version: Option<i64>,
     },
-    /// Makes it the default no more, because another one is.
+    /// Clears its default flag, because another data source is the default.
     ClearDefault,
     /// Deletes it.
     Delete,
@@ -109,7 +109,7 @@ pub struct DataSourceCreated {
     pub content: DataSourceContent,
     /// The names of the secrets that are set.
     pub secrets: BTreeSet<String>,
-    /// Whether it may be changed only where it comes from.
+    /// Whether it is read-only here and can be changed only at its origin.
     #[serde(default)]
     pub read_only: bool,
 }
@@ -128,7 +128,7 @@ pub struct DataSourceChanged {
     pub secrets_removed: BTreeSet<String>,
 }
 
-/// A data source is the default no more.
+/// A data source is no longer the default.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DataSourceDefaultCleared {
     /// The numeric id.
@@ -145,13 +145,13 @@ pub struct DataSourceDeleted {
 }
 
 domain_events! {
-    /// What happens to a data source.
+    /// The events of a data source.
     pub enum DataSourceEvent {
         /// It was created.
         Created(DataSourceCreated) = "data_source.created", 1;
         /// Its settings or secrets were changed.
         Changed(DataSourceChanged) = "data_source.changed", 1;
-        /// It is the default no more.
+        /// It is no longer the default.
         DefaultCleared(DataSourceDefaultCleared) = "data_source.default_cleared", 1;
         /// It was deleted.
         Deleted(DataSourceDeleted) = "data_source.deleted", 1;
@@ -176,16 +176,16 @@ impl Effects for DataSourceEvent {
     }
 }
 
-/// Why a data source refuses a command.
+/// The reason why a data source rejects a command.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DataSourceError {
-    /// There is no such data source.
+    /// The data source does not exist.
     #[error("Data source not found")]
     NotFound,
-    /// There is one with its uid already.
+    /// A data source with its uid already exists.
     #[error("data source with the same uid already exists")]
     UidTaken,
-    /// There is one of its name already.
+    /// A data source with its name already exists.
     #[error("data source with the same name already exists")]
     NameTaken,
     /// It has changed since the client read it.
@@ -197,7 +197,7 @@ pub enum DataSourceError {
     /// It may not be deleted here.
     #[error("Cannot delete read-only data source")]
     ReadOnlyDeletion,
-    /// Its uid is what it was created with.
+    /// Its uid cannot be changed.
     #[error("the uid of a data source cannot be changed: create another one")]
     UidFixed,
     /// It has no name.
@@ -209,18 +209,18 @@ pub enum DataSourceError {
     /// A text is too long, or cannot be stored.
     #[error("{0} has more than {MAX_TEXT_BYTES} bytes, or a NUL character")]
     InvalidText(&'static str),
-    /// Its address is too long or none.
+    /// Its address is too long or invalid.
     #[error(
         "Validation error, invalid URL: at most {MAX_URL_BYTES} bytes without control characters or spaces"
     )]
     InvalidUrl,
-    /// Its address has a password, which everybody would see who may read it.
+    /// Its address has a password, which everybody with read access would see.
     #[error("the url has a password: set basicAuthUser and secureJsonData.basicAuthPassword instead")]
     PasswordInUrl,
     /// Its `jsonData` is too long.
     #[error("jsonData may have at most {MAX_JSON_DATA_BYTES} bytes")]
     JsonDataTooLong,
-    /// A secret has no name, or one that cannot be, is too long, or there are too many.
+    /// A secret has no name, has an invalid one, or is too long, or there are too many secrets.
     #[error(
         "secureJsonData may have at most {MAX_SECRETS} secrets with names of letters, digits, `_`, `-` and `.`, \
         each of at most {MAX_SECRET_BYTES} bytes, and together of {MAX_SECRETS_BYTES} bytes"
@@ -247,7 +247,7 @@ impl Reason for DataSourceError {
 }
 
 impl DataSource {
-    /// No two data sources of an org have one name.
+    /// The names of the data sources of an org are unique.
     pub const NAME_UNIQUE: Invariant =
         Invariant::new("data_source_name_unique", || DataSourceError::NameTaken.into());
 
@@ -322,7 +322,7 @@ impl Stream for DataSource {
         Some((&self.uid, self.id))
     }
 
-    /// With the version that set each secret, so that a new value of one can be seen.
+    /// The image includes the version that set each secret, so that a new value of a secret is visible.
     fn image(&self, events: &[DataSourceEvent]) -> Result<String, serde_json::Error> {
         if !self.exists {
             return Ok(NOTHING.to_owned());
@@ -335,7 +335,7 @@ impl Stream for DataSource {
     const NOT_RESTORED: Option<&'static str> =
         Some("secrets are not restored, and neither is which data source is the default");
 
-    /// Settings come back, secrets do not: their old values are kept nowhere. Which one is the default stays as it is.
+    /// Restores settings, but not secrets, whose old values are not stored. The default data source stays the same.
     fn restoration(
         &self,
         past: &Self,

@@ -1,7 +1,8 @@
-//! Expressions: what is worked out of the answers of sources, and of other expressions.
+//! Expressions: computations on the results of data sources and of other expressions.
 //!
-//! A [`Plan`] is made of the queries of a request, and then of their results. Within it, frames become sets of series and
-//! numbers, which each kind of expression makes another set of. Work and memory are metered, because a join can be a product.
+//! A [`Plan`] is made of the queries of a request, and then evaluated on their results. It converts frames to sets of
+//! series and numbers, from which each kind of expression makes another set. Work and memory are metered, because a
+//! join can be a product.
 
 mod classic;
 mod convert;
@@ -32,9 +33,9 @@ pub use resample::MAX_POINTS;
 pub use set::{Data, Item, Points, Set, Shared};
 pub use threshold::Threshold;
 
-/// How many expressions a request may have.
+/// The maximum number of expressions of a request.
 pub const MAX_EXPRESSIONS: usize = 100;
-/// How long the name of a query may be.
+/// The maximum length of the name of a query, in bytes.
 pub const MAX_REF_ID_BYTES: usize = 190;
 
 /// The type and the uid of the source that stands for expressions.

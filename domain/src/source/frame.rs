@@ -1,10 +1,10 @@
-//! Frames: tables in columns, which data sources answer with and expressions work on.
+//! Frames: tables in columns, which are the results of data sources and the inputs of expressions.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// What tells the series of a frame apart.
+/// The labels that distinguish the series of a frame.
 pub type Labels = BTreeMap<String, String>;
 
 /// A table in columns.
@@ -12,7 +12,7 @@ pub type Labels = BTreeMap<String, String>;
 pub struct Frame {
     /// The name, often empty.
     pub name: String,
-    /// What is known of the whole.
+    /// The metadata.
     pub meta: Option<Box<FrameMeta>>,
     /// The columns, all of the same length.
     pub fields: Vec<Field>,
@@ -27,7 +27,7 @@ impl Frame {
     }
 }
 
-/// What a frame, a column or a label takes beside its texts and cells.
+/// The memory of a frame, a column or a label in addition to its texts and cells, in bytes.
 const FRAME_BYTES: usize = 128;
 const FIELD_BYTES: usize = 256;
 const LABEL_BYTES: usize = 64;
@@ -40,7 +40,7 @@ impl FrameMeta {
     }
 }
 
-/// What is known of a frame as a whole.
+/// The metadata of a frame.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FrameMeta {
     /// The kind of the frame, like `timeseries-multi`.
@@ -51,13 +51,13 @@ pub struct FrameMeta {
     pub executed_query: Option<String>,
     /// How to show it, like `logs`.
     pub preferred_visualisation: Option<&'static str>,
-    /// What people should know about it.
+    /// The notices for users.
     pub notices: Vec<Notice>,
-    /// What only this kind of source says.
+    /// Metadata specific to this kind of source.
     pub custom: Option<Value>,
 }
 
-/// Something that people should know about a frame.
+/// A notice for users about a frame.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Notice {
     /// `info`, `warning` or `error`.
@@ -71,7 +71,7 @@ pub struct Notice {
 pub struct Field {
     /// The name.
     pub name: String,
-    /// What tells it from other columns of its name; `None` if it has no labels.
+    /// The labels that distinguish it from other columns of its name; `None` if it has none.
     pub labels: Option<Labels>,
     /// How to show it.
     pub config: Option<Box<FieldConfig>>,
@@ -120,7 +120,7 @@ pub enum Column {
 /// Cells of one type.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Cells<T> {
-    /// The values. That of a cell which is null means nothing.
+    /// The values. The value of a null cell is meaningless.
     pub values: Vec<T>,
     /// Whether a cell can be null.
     pub is_nullable: bool,
@@ -158,7 +158,7 @@ impl<T> Cells<T> {
         self.values.capacity() * size_of::<T>() + self.nulls.capacity()
     }
 
-    /// A cell; `None` if it is null or not there.
+    /// A cell; `None` if it is null or does not exist.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<&T> {
         let is_null = self.nulls.get(index).copied().unwrap_or_default();

@@ -8,9 +8,9 @@ use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{Date, Duration, Month, OffsetDateTime, PrimitiveDateTime, Time};
 
-/// The longest text that is read as a time.
+/// The maximum length of a text that is read as a time, in bytes.
 pub const MAX_TIME_BYTES: usize = 64;
-/// The most steps of date math, like `-1d` or `/w`, behind a time.
+/// The maximum number of steps of date math, like `-1d` or `/w`, after a time.
 pub const MAX_STEPS: usize = 8;
 /// The latest time, which is the last that fits into nanoseconds; the earliest is as far before 1970.
 pub const MAX_TIME_MS: i64 = i64::MAX / 1_000_000;
@@ -20,7 +20,7 @@ const MINUTE: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[d
 const SECOND: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second][optional [.[subsecond]]]");
 
-/// Why a text is no time.
+/// The reason why a time range is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TimeRangeError {
     /// It cannot be read.
@@ -28,15 +28,15 @@ pub enum TimeRangeError {
         "{edge} is {text:?}, which is neither milliseconds since 1970, a date, nor date math like now-6h or now/d"
     )]
     Unreadable {
-        /// Which end it was to be.
+        /// The end of the range.
         edge: Edge,
-        /// The text, as far as it is repeated.
+        /// The beginning of the text.
         text: String,
     },
-    /// There is none.
+    /// The time is missing.
     #[error("{0} is missing")]
     Missing(Edge),
-    /// It is too far from now.
+    /// It is out of the supported range.
     #[error("{0} is beyond the years 1678 to 2261, between which times have to be")]
     TooFar(Edge),
     /// The end is before the beginning.
@@ -166,7 +166,7 @@ impl Unit {
         UNITS.iter().find_map(|(name, unit)| text.strip_prefix(name).map(|rest| (*unit, rest)))
     }
 
-    /// A time so many units later.
+    /// The time that is `count` units later.
     fn add(self, time: OffsetDateTime, count: i64) -> Option<OffsetDateTime> {
         let seconds = |each: i64| time.checked_add(Duration::seconds(count.checked_mul(each)?));
         match self {

@@ -1,4 +1,4 @@
-//! The memberships that a team refers to: its members are members of the org, or are to become it.
+//! The memberships that a team refers to: its members are members of the org, or are to become members.
 
 use std::collections::HashSet;
 
@@ -7,12 +7,12 @@ use crate::account::membership::Membership;
 use crate::kernel::aggregate::{Stream, StreamId};
 use crate::kernel::id::UserId;
 
-/// Those of all members.
+/// The memberships of all members.
 pub(super) fn all(team: &Team) -> Vec<StreamId> {
     team.members.keys().map(Membership::stream_id).collect()
 }
 
-/// Those of users to whom commands would give another permission than they have, or one at all.
+/// The memberships of users whom commands would add or give another permission.
 pub(super) fn changed(team: &Team, commands: &[TeamCommand]) -> Vec<StreamId> {
     let members = commands.iter().filter_map(|command| match command {
         TeamCommand::SetMembers(members) => Some(members),
@@ -23,7 +23,7 @@ pub(super) fn changed(team: &Team, commands: &[TeamCommand]) -> Vec<StreamId> {
     members.flatten().filter(has_changed).map(|(user, _)| Membership::stream_id(user)).collect()
 }
 
-/// Has commands leave users what they are whose memberships are among these.
+/// Changes commands so that users with these memberships keep their permission, or are not added.
 pub(super) fn leave_out(team: &Team, commands: &mut [TeamCommand], streams: &HashSet<StreamId>) {
     for command in commands {
         let TeamCommand::SetMembers(members) = command else { continue };

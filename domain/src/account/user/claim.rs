@@ -1,4 +1,4 @@
-//! Names that users chose for themselves and that nobody has confirmed: they may be meant to look like another's.
+//! Names that users chose for themselves and that are not confirmed: they may imitate the names of other users.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,20 +6,20 @@ use super::{Profile, User, UserError, UserEvent, UserName, UserProfileChanged};
 use crate::kernel::id::{OrgId, UserId};
 use crate::kernel::text::fold;
 
-/// Which of a user's names are only claimed.
+/// The names of a user that are only claimed and not confirmed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Claims {
-    /// Whether the e-mail address is.
+    /// Whether the e-mail address is only claimed.
     pub email: bool,
-    /// The org whose admin invited the address, and counts it as confirmed.
+    /// The org whose admin invited the address; this org treats it as confirmed.
     pub email_vouched_by: Option<OrgId>,
-    /// Whether the login is.
+    /// Whether the login is only claimed.
     pub login: bool,
 }
 
 impl Claims {
-    /// Whether nothing is only claimed.
+    /// Whether no name is only claimed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -27,7 +27,7 @@ impl Claims {
 }
 
 impl User {
-    /// Checks that a login or e-mail address that an admin of an org typed means this user and nobody else, so that
+    /// Checks that a login or e-mail address that an org admin entered identifies this user and nobody else, so that
     /// rights can be given to it.
     pub fn check_named(&self, org: OrgId, name: &str) -> Result<(), UserError> {
         if self.exists {
@@ -56,8 +56,8 @@ impl User {
         Ok(events)
     }
 
-    /// Events of giving up the names of another user, of which this one may only have claimed any. A name that nobody can
-    /// have taken beforehand stands in for them.
+    /// Events of giving up the names of another user. Fails if one of them is confirmed for this user. Each is replaced
+    /// by `stand_in`, a name that nobody can have taken beforehand.
     pub(super) fn yield_names(&self, owner: &Profile, stand_in: &str) -> Result<Vec<UserEvent>, UserError> {
         let mut profile = self.profile.clone();
         for UserName { name, .. } in owner.names() {
@@ -87,7 +87,7 @@ impl User {
     }
 }
 
-/// A user has an e-mail address that nobody has confirmed to be its own.
+/// A user claimed an e-mail address that is not confirmed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UserEmailClaimed {
     /// The user.

@@ -1,4 +1,4 @@
-//! Another e-mail address that a user asks for, and what comes of it.
+//! Requests of users for another e-mail address, and mails that could not be sent.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,21 +7,21 @@ use crate::kernel::id::UserId;
 use crate::kernel::text::{MAX_NAME_BYTES, is_storable};
 use crate::kernel::timestamp::Timestamp;
 
-/// Another e-mail address, which has to be confirmed by who reads the mail there.
+/// A requested e-mail address, which has to be confirmed by a mail to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EmailChange {
     /// The address.
     pub email: String,
-    /// Until when it can be confirmed.
+    /// The time at which the request expires.
     pub expires_at: Timestamp,
 }
 
-/// A user asked for another e-mail address, which has to be confirmed.
+/// A user requested another e-mail address, which has to be confirmed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UserEmailChangeRequested {
     /// The user.
     pub id: UserId,
-    /// The address, and until when it can be confirmed.
+    /// The address and the expiry of the request.
     #[serde(flatten)]
     pub change: EmailChange,
 }
@@ -33,11 +33,11 @@ pub struct UserEmailNotSent {
     pub id: UserId,
     /// The address.
     pub email: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
-/// Checks that a mail could be sent to an address. Whether it arrives, the mail will show.
+/// Checks the form of an e-mail address. Only a mail can show whether the address exists.
 pub(super) fn check_email(email: &str) -> Result<(), UserError> {
     if !is_storable(email, MAX_NAME_BYTES) {
         return Err(UserError::TextTooLong);

@@ -1,8 +1,8 @@
-//! Why a user refuses a command.
+//! The reason why a user rejects a command.
 
 use crate::kernel::reason::{Reason, ReasonKind};
 
-/// Why a user refuses a command.
+/// The reason why a user rejects a command.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UserError {
     /// It has neither login nor e-mail address.
@@ -11,28 +11,28 @@ pub enum UserError {
     /// A text is too long or cannot be stored.
     #[error("login, email or name is too long")]
     TextTooLong,
-    /// A text has characters that cannot be seen.
+    /// A text has control or invisible characters.
     #[error("login, email or name has control or invisible characters")]
     TextHidden,
-    /// The login is the e-mail address of somebody else, or of nobody.
+    /// The login has an `@`, but is not the user's own e-mail address.
     #[error("A login with @ must be the user's own e-mail address")]
     LoginNotOwnAddress,
-    /// The login could be chosen to look like somebody else.
+    /// The user chose the login itself, perhaps to imitate the invited guest.
     #[error("The user chose this login: add it to the organization instead of inviting it")]
     LoginUnconfirmed,
-    /// The e-mail address could be anybody's.
+    /// The user has not confirmed the e-mail address.
     #[error("The user has not confirmed this e-mail address: use the login instead")]
     EmailUnconfirmed,
-    /// The theme is none.
+    /// The theme does not exist.
     #[error("Invalid theme")]
     ThemeInvalid,
-    /// The address is none to which a mail could be sent.
+    /// The e-mail address is invalid.
     #[error("Invalid e-mail address")]
     EmailInvalid,
-    /// The code of a mail is wrong, was used, or came too late.
+    /// The code of a mail is wrong, was used or has expired.
     #[error("Invalid or expired e-mail verification code")]
     EmailCodeInvalid,
-    /// The number is no set of help flags.
+    /// The number is not a valid set of help flags.
     #[error("Invalid help flag")]
     HelpFlagsInvalid,
     /// The password is too short.
@@ -44,7 +44,7 @@ pub enum UserError {
     /// Another user has the login or e-mail address.
     #[error("user already exists")]
     Taken,
-    /// It is not there.
+    /// It does not exist.
     #[error("user not found")]
     NotFound,
     /// The server would be left without a server admin.

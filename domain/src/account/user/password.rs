@@ -1,11 +1,11 @@
-//! What a password must be like.
+//! The rules for passwords.
 
 use super::UserError;
 
-/// The shortest password that is accepted, in characters.
+/// The minimum length of a password, in characters.
 pub const MIN_PASSWORD_CHARACTERS: usize = 4;
 
-/// The longest password that is accepted, in bytes, so that hashing stays bounded.
+/// The maximum length of a password, in bytes, so that the cost of hashing is bounded.
 pub const MAX_PASSWORD_BYTES: usize = 1024;
 
 /// Checks a new password.

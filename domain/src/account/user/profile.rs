@@ -1,4 +1,4 @@
-//! What a person calls an account.
+//! The profile of a user: its login, e-mail address, name and theme.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,10 +6,10 @@ use super::{Claims, UserError};
 use crate::kernel::id::OrgId;
 use crate::kernel::text::{MAX_NAME_BYTES, fold, has_hidden_characters, is_storable};
 
-/// What a person calls an account.
+/// The profile of a user: its login, e-mail address, name and theme.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
-    /// The name to log in with, in the case it was given. One with `@` is the e-mail address.
+    /// The name to log in with, in the case in which it was entered. One with `@` is the e-mail address.
     pub login: String,
     /// The e-mail address.
     pub email: String,
@@ -31,8 +31,8 @@ pub struct UserName {
 }
 
 impl Profile {
-    /// The names by which the user is found, of which no other user may have one: the login, and the e-mail address if
-    /// that is another.
+    /// The names by which the user is found, which are unique among users: the login, and the e-mail address if it is
+    /// different.
     #[must_use]
     pub fn names(&self) -> Vec<UserName> {
         let (login, email) = (fold(&self.login), fold(&self.email));
@@ -45,8 +45,8 @@ impl Profile {
         ]
     }
 
-    /// Checks that a login or e-mail address that somebody else gave means the user with this profile and nobody else. An
-    /// address that the user only claims does not, but in the org that invited it.
+    /// Checks that a login or e-mail address that another user entered identifies the user with this profile and nobody
+    /// else. An address that is only claimed is accepted only in the org that invited it.
     pub fn check_named(&self, claims: &Claims, within: Option<OrgId>, name: &str) -> Result<(), UserError> {
         let (name, login) = (fold(name), fold(&self.login));
         let is_login = !login.contains('@') && name == login;
@@ -57,34 +57,34 @@ impl Profile {
         if is_login || !claims.email || is_vouched { Ok(()) } else { Err(UserError::EmailUnconfirmed) }
     }
 
-    /// Checks that a login that somebody invites means the user with this profile: the guest may have no account yet, and
-    /// this user have chosen the login to look like it.
+    /// Checks that an invited login identifies the user with this profile: the guest may have no account yet, and this
+    /// user may have chosen the login to imitate the guest.
     pub fn check_invited(&self, claims: &Claims, name: &str) -> Result<(), UserError> {
         let is_address = fold(name).contains('@');
         if is_address || self.is_own(claims, name) { Ok(()) } else { Err(UserError::LoginUnconfirmed) }
     }
 
-    /// Whether a login or e-mail address is that of the user with this profile and not only claimed.
+    /// Whether a login or e-mail address is a confirmed one of the user with this profile.
     #[must_use]
     pub fn is_own(&self, claims: &Claims, name: &str) -> bool {
         let name = fold(name);
         let is_email = !claims.email && name == fold(&self.email);
-        // A login with `@` from before it had to be the own address may be another's.
+        // An old login with `@` may be the address of another user, because it did not have to be the own address then.
         let is_login = !claims.login && !name.contains('@') && name == fold(&self.login);
         is_email || is_login
     }
 
-    /// The profile of a new user, if it is one that can be kept.
+    /// The checked profile of a new user. Fails if it is invalid.
     pub(super) fn completed(self) -> Result<Self, UserError> {
         let profile = self.checked()?;
         if profile.login_is_own() { Ok(profile) } else { Err(UserError::LoginNotOwnAddress) }
     }
 
-    /// The profile that follows another one of the same user, if it is one that can be kept. A login that was the old
+    /// The checked profile that replaces another one of the same user. Fails if it is invalid. A login that was the old
     /// e-mail address becomes the new one.
     pub(super) fn following(self, before: &Self) -> Result<Self, UserError> {
         let mut profile = self.checked()?;
-        // Users from before this rule keep their names until they change them.
+        // Users who are older than this rule keep their names until they change them.
         let is_unchanged = profile.login == before.login && profile.email == before.email;
         if profile.login_is_own() || is_unchanged {
             return Ok(profile);
@@ -96,8 +96,8 @@ impl Profile {
         Err(UserError::LoginNotOwnAddress)
     }
 
-    /// The profile with the e-mail address of another one, and the address that it would have had, if that is another. A
-    /// login that is to follow the address does so once that has changed.
+    /// The profile with the current e-mail address, and the address that was replaced, if it is different. A login that
+    /// equals the new address keeps its current value until the address has changed.
     #[must_use]
     pub fn keeping_email_of(mut self, current: &Self) -> (Self, Option<String>) {
         let email = std::mem::replace(&mut self.email, current.email.clone());
@@ -114,7 +114,8 @@ impl Profile {
         !fold(&self.login).contains('@') || fold(&self.login) == fold(&self.email)
     }
 
-    /// The profile without surrounding space, with login and e-mail address standing in for each other.
+    /// The profile without surrounding space. An empty login becomes the e-mail address, and an empty e-mail address
+    /// the login.
     fn checked(mut self) -> Result<Self, UserError> {
         for text in [&mut self.login, &mut self.email, &mut self.name] {
             if text.len() > MAX_NAME_BYTES {
@@ -229,7 +230,7 @@ mod tests {
         ] {
             assert_eq!(ann.check_named(&claims, within, name), expected, "{claims:?} {within:?} {name}");
         }
-        // A login with `@` from before it had to be the own address.
+        // An old login with `@`, which did not have to be the own address.
         let old = profile("vic@corp.test", "ann@x");
         assert_eq!(old.check_named(&NONE, None, "vic@corp.test"), Err(UserError::NotFound));
         assert!(!old.is_own(&NONE, "vic@corp.test") && old.is_own(&NONE, "ann@x"));

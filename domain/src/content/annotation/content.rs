@@ -1,4 +1,4 @@
-//! What an annotation says.
+//! The content of an annotation.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -8,51 +8,51 @@ use super::AnnotationError;
 use crate::kernel::json::CanonicalJson;
 use crate::kernel::text::{MAX_DESCRIPTION_BYTES, is_storable};
 
-/// How long the text is at most, in bytes.
+/// The maximum length of the text, in bytes.
 pub const MAX_TEXT_BYTES: usize = MAX_DESCRIPTION_BYTES;
 
-/// How many tags there are at most.
+/// The maximum number of tags.
 pub const MAX_TAGS: usize = 50;
 
-/// How many characters a tag has at most.
+/// The maximum length of a tag, in characters.
 pub const MAX_TAG_CHARACTERS: usize = 100;
 
-/// How long what programs add is at most, in bytes: it is kept in the state.
+/// The maximum length of the additional data, in bytes: it is part of the state.
 pub const MAX_DATA_BYTES: usize = 16 * 1024;
 
-/// What an annotation says.
+/// The content of an annotation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct AnnotationContent {
-    /// When what it is about began, in milliseconds since the epoch.
+    /// The start of the annotated period, in milliseconds since the epoch.
     pub time: i64,
-    /// When it ended; the same time for a point.
+    /// The end of the period; the same as the start for a point in time.
     pub time_end: i64,
     /// The text.
     pub text: String,
     /// The tags, plain ones and pairs like `key:value`.
     pub tags: Vec<String>,
-    /// What programs add, for programs.
+    /// Additional data, written and read by programs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<CanonicalJson>,
 }
 
-/// A change of what an annotation says. What it leaves out stays.
+/// A change of the content of an annotation. `None` keeps the current value.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AnnotationChange {
-    /// When what it is about began, in milliseconds since the epoch.
+    /// The start of the annotated period, in milliseconds since the epoch.
     pub time: Option<i64>,
-    /// When it ended.
+    /// The end of the period.
     pub time_end: Option<i64>,
     /// The text.
     pub text: Option<String>,
     /// The tags.
     pub tags: Option<Vec<String>>,
-    /// What programs add.
+    /// The additional data.
     pub data: Option<CanonicalJson>,
 }
 
-/// A tag as it is kept: without space around it and around its colon, and without a colon that nothing follows. `None` for
-/// one that has nothing, or nothing before its colon.
+/// The stored form of a tag: without space around it and around its colon, and without a trailing colon. `None` for a
+/// tag that is empty, or that has nothing before its colon.
 #[must_use]
 pub fn tidy_tag(tag: &str) -> Option<String> {
     let (key, value) = tag.split_once(':').unwrap_or((tag, ""));
@@ -64,7 +64,7 @@ pub fn tidy_tag(tag: &str) -> Option<String> {
 }
 
 impl AnnotationContent {
-    /// What it comes to with a change. A point whose time is changed stays one.
+    /// The content after a change. A point in time whose time is changed stays a point.
     pub(super) fn changed(&self, change: AnnotationChange) -> Self {
         let AnnotationChange { time, time_end, text, tags, data } = change;
         let is_point = self.time == self.time_end;
@@ -78,7 +78,7 @@ impl AnnotationContent {
         }
     }
 
-    /// The same with its times in order and each tag once, unless it says nothing or too much.
+    /// The same content with its times in order and each tag once. Fails if the text is empty or anything is too large.
     pub(super) fn tidied(self) -> Result<Self, AnnotationError> {
         if self.text.trim().is_empty() {
             return Err(AnnotationError::NoText);
@@ -100,7 +100,7 @@ impl AnnotationContent {
         Ok(Self { time, time_end, tags, ..self })
     }
 
-    /// What it is found by: its tags, and the keys of those that are pairs. In order, each once.
+    /// The search terms: its tags, and the keys of tags that are pairs. In order, each once.
     #[must_use]
     pub fn terms(&self) -> BTreeSet<&str> {
         let keys = self.tags.iter().filter_map(|tag| tag.split_once(':')).map(|(key, _)| key);

@@ -1,4 +1,4 @@
-//! What a version of a dashboard contains.
+//! The content of a version of a dashboard.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,22 +7,22 @@ use crate::kernel::json::CanonicalJson;
 use crate::kernel::text::{MAX_NAME_BYTES, char_boundary};
 use crate::kernel::uid::Uid;
 
-/// How many characters a title has at most.
+/// The maximum length of a title, in characters.
 pub const MAX_TITLE_CHARACTERS: usize = 5000;
 
-/// How many characters the message of a version has at most.
+/// The maximum length of the message of a version, in characters.
 pub const MAX_MESSAGE_CHARACTERS: usize = 500;
 
-/// How many tags a dashboard has at most.
+/// The maximum number of tags of a dashboard.
 pub const MAX_TAGS: usize = 100;
 
-/// How long all tags of a dashboard may be together, in bytes: pages of a search repeat them for each dashboard.
+/// The maximum length of all tags of a dashboard together, in bytes: search results repeat them for each dashboard.
 pub const MAX_TAGS_BYTES: usize = 4 * 1024;
 
-/// How many characters a tag has at most. Grafana's column is 50 wide.
+/// The maximum length of a tag, in characters. Grafana's column is 50 wide.
 pub const MAX_TAG_CHARACTERS: usize = 100;
 
-/// What a version of a dashboard contains.
+/// The content of a version of a dashboard.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DashboardContent {
     /// The uid of the dashboard.
@@ -33,14 +33,14 @@ pub struct DashboardContent {
     pub tags: Vec<String>,
     /// The folder it is in.
     pub folder_uid: Option<Uid>,
-    /// What the author says of this version.
+    /// The author's message for this version.
     pub message: String,
-    /// The document without its members `id`, `uid` and `version`, which are not the author's to choose.
+    /// The document without its members `id`, `uid` and `version`, which the author cannot choose.
     pub data: CanonicalJson,
 }
 
 impl DashboardContent {
-    /// The title as lists have it, which repeat it for each dashboard and are sorted by it: of a long one the beginning.
+    /// The title as lists show it, which repeat it for each dashboard and sort by it: the beginning of a long one.
     #[must_use]
     pub fn listed_title(&self) -> &str {
         &self.title[..char_boundary(&self.title, MAX_NAME_BYTES)]
@@ -66,7 +66,7 @@ impl DashboardContent {
         if !self.data.as_str().starts_with('{') {
             return Err(DashboardError::NotAnObject);
         }
-        // Not what a client sends, which was refused before it came here, but what an old version brings back.
+        // A document of a client was already rejected, but a restored old version can be too deep.
         if self.data.is_too_deep() {
             return Err(DashboardError::TooDeep);
         }

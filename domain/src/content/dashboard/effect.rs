@@ -4,7 +4,7 @@ use super::DashboardEvent;
 use crate::kernel::effect::{Counted, Effects, Ending, QuotaTarget};
 
 impl Effects for DashboardEvent {
-    /// A dashboard in the trash may come back. Another one that is created in its place ends it.
+    /// A dashboard in the trash has not ended, because it may be restored, until another one is created with its uid.
     fn ending(&self) -> Option<Ending<'_>> {
         match self {
             Self::Created(created) if created.generation > 1 => Some(Ending::Dashboard(&created.content.uid)),

@@ -1,11 +1,11 @@
-//! Why a dashboard refuses a command.
+//! The reason why a dashboard rejects a command.
 
 use super::content::{
     MAX_MESSAGE_CHARACTERS, MAX_TAG_CHARACTERS, MAX_TAGS, MAX_TAGS_BYTES, MAX_TITLE_CHARACTERS,
 };
 use crate::kernel::reason::{Reason, ReasonKind};
 
-/// Why a dashboard refuses a command.
+/// The reason why a dashboard rejects a command.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DashboardError {
     /// It has no title.
@@ -31,12 +31,12 @@ pub enum DashboardError {
     /// The document is nested too deep.
     #[error("dashboard is nested more than {} levels deep", crate::kernel::json::MAX_DEPTH)]
     TooDeep,
-    /// It is of another schema than the classic one, and does not say of which.
+    /// It does not have the classic schema, and does not name its schema.
     #[error(
         "a dashboard that does not have the classic schema must have apiVersion, kind, metadata and spec"
     )]
     SchemaUnnamed,
-    /// It is a resource of a schema that is none of dashboards.
+    /// It is a resource with a schema that is not one of dashboards.
     #[error("unsupported apiVersion or kind of a dashboard")]
     SchemaUnknown,
     /// It is a resource without a specification.
@@ -45,7 +45,7 @@ pub enum DashboardError {
     /// It is a resource with a numeric id outside of its specification.
     #[error("a dashboard with an apiVersion must not have an id outside of its spec")]
     ResourceWithId,
-    /// It is not there.
+    /// It does not exist.
     #[error("Dashboard not found")]
     NotFound,
     /// It has changed since the client read it.
@@ -54,7 +54,7 @@ pub enum DashboardError {
     /// It has no version of this number.
     #[error("Dashboard version not found")]
     VersionNotFound,
-    /// The folder to put it in is not there.
+    /// The folder to put it into does not exist.
     #[error("folder not found")]
     FolderNotFound,
 }

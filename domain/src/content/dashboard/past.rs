@@ -1,4 +1,4 @@
-//! What a dashboard was after some of its events.
+//! Past states of a dashboard: its state after some of its events.
 
 use serde::Serialize;
 
@@ -7,7 +7,7 @@ use crate::kernel::json::CanonicalJson;
 use crate::kernel::past::NOTHING;
 use crate::kernel::uid::Uid;
 
-/// What people see of a dashboard after these events.
+/// The image of a dashboard after these events, as people see it in its history.
 pub(super) fn image(events: &[DashboardEvent]) -> Result<String, serde_json::Error> {
     let last = LastContent::of(events);
     let Some(content) = last.content.filter(|_| last.exists) else { return Ok(NOTHING.to_owned()) };
@@ -15,8 +15,9 @@ pub(super) fn image(events: &[DashboardEvent]) -> Result<String, serde_json::Err
     serde_json::to_string(&Image { dashboard: &content.data, folder_uid })
 }
 
-/// The commands that bring back what a dashboard was after these events. One that was deleted comes back with its
-/// history if it is in the trash, and else as a new one. One that is there goes back to its folder, or stays in the one it is in.
+/// The commands that restore the state of a dashboard after these events. A deleted dashboard is restored with its
+/// history if it is in the trash, and created anew otherwise. An existing dashboard stays in its folder, unless it
+/// `goes_back` to its former one.
 pub(super) fn restoration(
     now: &Dashboard,
     events: &[DashboardEvent],
@@ -55,7 +56,7 @@ struct Image<'a> {
     folder_uid: &'a str,
 }
 
-/// What events say of the content of a dashboard, the last of them first.
+/// The content of a dashboard after its events: later events override earlier ones.
 #[derive(Default)]
 struct LastContent<'a> {
     content: Option<&'a DashboardContent>,
@@ -138,15 +139,15 @@ mod tests {
         DashboardPurged { uid: uid("d1") }.into()
     }
 
-    /// The version of an older one that was made the newest, with what the server says of it.
+    /// The restoration of an older version as the newest one, with the message of the server.
     fn version_restored(version: i64, from: i64, title: &str, folder: Option<&str>) -> DashboardEvent {
         let message = format!("Restored from version {from}");
         let content = DashboardContent { message, ..content(title, folder) };
         DashboardVersionRestored { generation: 1, version, restored_from: from, content }.into()
     }
 
-    /// The events by which what a dashboard was after so many events comes back, in the folder it is in and in the one it
-    /// was in.
+    /// The events that restore the state of a dashboard after `count` events: in its current folder, and in its former
+    /// folder.
     async fn come_back(
         events: &[DashboardEvent],
         count: usize,

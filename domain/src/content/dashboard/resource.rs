@@ -1,6 +1,6 @@
-//! Dashboards that come as Kubernetes-style resources, which wrap a specification and say of which schema it is. The
-//! classic schema is kept without what was around it. Any other is kept as `{"apiVersion": …, "spec": …}`, which a classic
-//! dashboard cannot be, because that has a title.
+//! Dashboards that are sent as Kubernetes-style resources, which wrap a specification and name its schema. A
+//! specification of the classic schema is stored without its wrapper. Any other is stored as
+//! `{"apiVersion": …, "spec": …}`, which cannot be mistaken for a classic dashboard, because that has a title.
 
 use super::DashboardError;
 use crate::kernel::json::{CanonicalJson, JsonValue, WriteError};
@@ -11,7 +11,7 @@ const GROUP: &str = "dashboard.grafana.app/";
 const CLASSIC: [&str; 5] = ["v0alpha1", "v1alpha1", "v1beta1", "v1", "v0"];
 /// The other versions.
 const OTHERS: [&str; 3] = ["v2alpha1", "v2beta1", "v2"];
-/// The text between the version and the specification in the kept form.
+/// The text between the version and the specification in the stored form.
 const BEFORE_SPEC: &str = r#"","spec":"#;
 
 /// A dashboard as a client sends it.
@@ -26,7 +26,7 @@ pub struct SentDashboard<'a> {
 }
 
 impl<'a> SentDashboard<'a> {
-    /// Takes a classic document or a resource.
+    /// Reads a classic document or a resource.
     pub fn try_new(document: JsonValue<'a>) -> Result<Self, DashboardError> {
         if !document.is_object() {
             return Err(DashboardError::NotAnObject);
@@ -64,7 +64,7 @@ impl<'a> SentDashboard<'a> {
         Ok(Self { spec, name: name.filter(|name| !name.is_empty()), schema })
     }
 
-    /// The form that is kept, of at most so many bytes and without the members that the server sets.
+    /// The stored form, of at most `max_bytes` bytes and without the members that the server sets.
     pub fn kept(self, without: &[&str], max_bytes: usize) -> Result<CanonicalJson, WriteError> {
         let Some(schema) = self.schema else { return CanonicalJson::try_new(self.spec, without, max_bytes) };
         let mut text = format!(r#"{{"apiVersion":"{GROUP}{schema}{BEFORE_SPEC}"#);
@@ -75,13 +75,13 @@ impl<'a> SentDashboard<'a> {
     }
 }
 
-/// The specification in what is kept of a dashboard.
+/// The specification in the stored form of a dashboard.
 #[must_use]
 pub fn spec_of(kept: &CanonicalJson) -> &str {
     split(kept).map_or(kept.as_str(), |(_, spec)| spec)
 }
 
-/// The version of the schema of what is kept of a dashboard, if it is not the classic one.
+/// The schema version of the stored form of a dashboard, if it is not the classic one.
 #[must_use]
 pub fn schema_of(kept: &CanonicalJson) -> Option<&str> {
     split(kept).map(|(schema, _)| schema)

@@ -1,4 +1,4 @@
-//! What was changed in a dashboard, in words: panel by panel, then variables and what belongs to the dashboard as a whole.
+//! Descriptions of the changes of a dashboard, in words: panel by panel, then variables and the dashboard as a whole.
 
 mod panel;
 
@@ -10,13 +10,13 @@ use crate::kernel::past::{Description, Sentence, sentence_of};
 use crate::kernel::text::shortened;
 use panel::{Panel, PanelName, Panels};
 
-/// How many characters of a title or name are told.
+/// The maximum number of characters of a title or name in a description.
 const MAX_NAME: usize = 200;
-/// How many changes of one part are told.
+/// The maximum number of changes of one part in a description.
 const MAX_CHANGES_OF_PART: usize = 50;
 
-/// Describes what was changed from one image of a dashboard to another. Of a panel it says `added`, `removed`, `moved`,
-/// `resized`, `title`, `type`, `query`, `datasource` or `options`. Whatever is different, it says something.
+/// Describes the changes from one image of a dashboard to another. The changes of a panel are `added`, `removed`,
+/// `moved`, `resized`, `title`, `type`, `query`, `datasource` or `options`. Any difference results in a description.
 #[must_use]
 pub fn summarize(before: JsonValue<'_>, after: JsonValue<'_>) -> Description {
     let mut description = Description::default();
@@ -38,7 +38,7 @@ pub fn summarize(before: JsonValue<'_>, after: JsonValue<'_>) -> Description {
     description
 }
 
-/// Whether something was said of what a dashboard has many of.
+/// Whether changes of panels and of variables were described.
 struct Told {
     panels: bool,
     variables: bool,
@@ -49,14 +49,15 @@ fn describe_whole(word: &str, phrase: &str, document: JsonValue<'_>, description
     describe("dashboard", None, &told(document, "title"), "the dashboard", changes, description);
 }
 
-/// Members of a panel that have words of their own, beside "options changed". Panels inside a row are told of themselves.
+/// Members of a panel that are not described as "options changed", but in words of their own. Panels inside a row are
+/// described separately.
 const TOLD_OF_PANELS: [&str; 6] = ["gridPos", "title", "type", "targets", "datasource", "panels"];
 
 fn text_of<'a>(value: JsonValue<'a>, member: &str) -> &'a str {
     value.get(member).and_then(JsonValue::as_str).unwrap_or_default()
 }
 
-/// A text of a document as it is told.
+/// A text of a document, shortened for a description.
 fn told(value: JsonValue<'_>, member: &str) -> String {
     shortened(text_of(value, member), MAX_NAME)
 }
@@ -69,7 +70,7 @@ fn differs(old: JsonValue<'_>, new: JsonValue<'_>, member: &str) -> bool {
     }
 }
 
-/// Describes what became of panels, and returns whether it said anything.
+/// Describes the changes of panels, and returns whether it described any.
 fn describe_panels(old: JsonValue<'_>, new: JsonValue<'_>, description: &mut Description) -> bool {
     if !differs(old, new, "panels") && !differs(old, new, "rows") {
         return false;
@@ -97,7 +98,7 @@ fn describe_panels(old: JsonValue<'_>, new: JsonValue<'_>, description: &mut Des
     description.sentences.len() > said || description.is_cut
 }
 
-/// What became of a panel: a word and a phrase for each change.
+/// The changes of a panel: a word and a phrase for each.
 fn describe_panel(before: Panel<'_>, after: Panel<'_>) -> Vec<(String, String)> {
     let (old, new) = (before.value, after.value);
     let place = |panel: JsonValue<'_>, members: [&str; 2]| {
@@ -189,10 +190,10 @@ fn describe(
     description.is_cut |= rest > 0;
 }
 
-/// A variable by its name, among those of that name.
+/// The key of a variable: its name, and its number among the variables of that name.
 type VariableKey<'a> = (&'a str, usize);
 
-/// Describes what became of variables, and returns whether it said anything.
+/// Describes the changes of variables, and returns whether it described any.
 fn describe_variables(old: JsonValue<'_>, new: JsonValue<'_>, description: &mut Description) -> bool {
     fn variables(dashboard: JsonValue<'_>) -> BTreeMap<VariableKey<'_>, JsonValue<'_>> {
         let list = dashboard.get("templating").and_then(|templating| templating.get("list"));
@@ -227,7 +228,7 @@ fn describe_variables(old: JsonValue<'_>, new: JsonValue<'_>, description: &mut 
     description.sentences.len() > said
 }
 
-/// What belongs to the dashboard as a whole, of its images and of the documents in them.
+/// Describes the changes of the dashboard as a whole, in its images and in the documents in them.
 fn describe_rest(
     (before, after): (JsonValue<'_>, JsonValue<'_>),
     (old, new): (JsonValue<'_>, JsonValue<'_>),

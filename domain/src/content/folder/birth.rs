@@ -5,14 +5,14 @@
 pub struct Birth {
     /// The numeric id.
     pub id: i64,
-    /// The numeric id of the folder that came back by it.
+    /// The old numeric id of the folder that it restored, if any.
     pub restores: Option<i64>,
     /// The position in the org's log.
     pub position: i64,
 }
 
-/// The numeric id that a folder has now, if it is the one that had its uid before a position: that very one, or that one as it
-/// came back since. Takes the creations under the uid, the newest first.
+/// The numeric id that a folder has now, if it is the same folder that had its uid before a position: unchanged, or
+/// restored since. Takes the creations under the uid, the newest first.
 #[must_use]
 pub fn same_folder(births: &[Birth], position: i64) -> Option<i64> {
     let then = births.iter().find(|birth| birth.position < position)?.id;
@@ -33,7 +33,8 @@ pub fn same_folder(births: &[Birth], position: i64) -> Option<i64> {
 mod tests {
     use super::*;
 
-    /// Creations as (id, id of what came back), the newest first, of which so many were after the time.
+    /// Takes creations as (id, id of the restored folder), the newest first, of which `after` are later than the
+    /// position.
     fn same(births: &[(i64, Option<i64>)], after: usize) -> Option<i64> {
         let count = i64::try_from(births.len()).unwrap();
         let births: Vec<_> = (0..count)

@@ -1,7 +1,7 @@
-//! What was changed from one document to another, as a list that people and programs can read.
+//! The changes from one document to another, as a list that people and programs can read.
 //!
-//! Unlike [`super::diff`], which compares in one pass to show all of two documents side by side, this knows the items of
-//! a list again by what names them, wherever they are now: a panel that was moved is one change, not a hundred.
+//! Unlike [`super::diff`], which compares in one pass to show all of two documents side by side, this identifies the
+//! items of a list by their names, wherever they are now: a panel that was moved is one change, not a hundred.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -12,54 +12,54 @@ use super::fingerprint::Fingerprints;
 use super::{CanonicalJson, JsonValue};
 use crate::kernel::text::shortened;
 
-/// How many changes are listed.
+/// The maximum number of listed changes.
 pub const MAX_CHANGES: usize = 10_000;
 
-/// How many characters of a name stand in a path.
+/// The maximum number of characters of a name in a path.
 pub const MAX_SEGMENT: usize = 200;
 
-/// The members by which items of a list are known again, the first that all of them have.
+/// The members that can identify the items of a list: the first one that all items have is used.
 const NAMES: [&str; 4] = ["id", "refId", "uid", "name"];
 
-/// What became of a value.
+/// The kind of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Op {
-    /// It is new.
+    /// The value was added.
     Add,
-    /// It is gone.
+    /// The value was removed.
     Remove,
-    /// It has become another.
+    /// The value was replaced by another one.
     Replace,
-    /// It stands elsewhere in its list.
+    /// The value was moved within its list.
     Move,
 }
 
 /// One change.
 #[derive(Clone, Debug, Serialize)]
 pub struct Change {
-    /// What became of the value.
+    /// The kind of the change.
     pub op: Op,
-    /// Where it is: a JSON pointer into the new document, or into the old one for what is gone. Of a name that is too
-    /// long it has the beginning and an ellipsis.
+    /// The path of the value: a JSON pointer into the new document, or into the old one for a removed value. A name
+    /// that is too long is cut and ends with an ellipsis.
     pub path: String,
-    /// Where it was in the old document, if that is elsewhere.
+    /// Its path in the old document, if it is different.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
-    /// What it was. What only moved is not repeated.
+    /// The old value. A value that was only moved is not repeated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<CanonicalJson>,
-    /// What it is.
+    /// The new value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<CanonicalJson>,
 }
 
-/// What was changed.
+/// The changes from one document to another.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
     /// The changes, in the order of the new document.
     pub list: Vec<Change>,
-    /// Whether there are more than are listed, or values that are not told.
+    /// Whether changes or values were left out.
     pub is_cut: bool,
 }
 
@@ -69,8 +69,8 @@ impl Serialize for Changes {
     }
 }
 
-/// Lists what was changed from one canonical document to another, as far as there is room in so many bytes of JSON.
-/// One half of them is for paths; values are left out once the other half is full.
+/// Lists the changes from one canonical document to another, in at most `max_bytes` bytes of JSON. One half of them is
+/// for paths; values are left out once the other half is full.
 #[must_use]
 pub fn list_changes(before: JsonValue<'_>, after: JsonValue<'_>, max_bytes: usize) -> Changes {
     let mut lister = Lister {
@@ -92,18 +92,18 @@ pub fn is_same(before: JsonValue<'_>, after: JsonValue<'_>) -> bool {
     before.own() == after.own()
 }
 
-/// How many bytes a change has beside its paths and values.
+/// The number of bytes of a change in addition to its paths and values.
 const CHANGE_BYTES: usize = 64;
 
 struct Lister {
     changes: Changes,
     fingerprints: Fingerprints,
     left_for_paths: usize,
-    /// Nothing once a value did not fit.
+    /// `None` once a value did not fit.
     left_for_values: Option<usize>,
     /// Whether there is no room for a further change.
     is_full: bool,
-    /// The pointers to what is being compared, in both documents.
+    /// The pointers to the values that are being compared, in both documents.
     old: String,
     new: String,
 }
@@ -144,7 +144,7 @@ impl Lister {
         }
     }
 
-    /// Does something one step further down in both documents.
+    /// Runs `work` one level deeper in both documents.
     fn within(&mut self, old: &str, new: &str, work: impl FnOnce(&mut Self)) {
         let lengths = (self.old.len(), self.new.len());
         push_segment(&mut self.old, old);
@@ -209,7 +209,7 @@ impl Lister {
         }
     }
 
-    /// Items without names keep their places before the first and after the last that differ.
+    /// Compares items by their places, between the first and the last ones that differ.
     fn compare_unnamed(&mut self, old: &[JsonValue<'_>], new: &[JsonValue<'_>]) {
         let fingerprints = &self.fingerprints;
         let same = |(old, new): &(&JsonValue<'_>, &JsonValue<'_>)| fingerprints.is_same(**old, **new);
@@ -252,14 +252,14 @@ fn push_segment(pointer: &mut String, segment: &str) {
     }
 }
 
-/// What the items of a list are called, if all of them are objects with that member, and no two are called the same.
+/// The names of the items of a list, if all of them are objects with that member, and no two have the same name.
 fn names_of(items: &[JsonValue<'_>], member: &str) -> Option<Vec<String>> {
     let mut seen = std::collections::HashSet::new();
     let name_of = |item: &JsonValue<'_>| {
         let value = item.get(member)?;
         let mut name = String::new();
         match (value.as_str(), value.as_i64()) {
-            // A number and a text of the same digits are two names.
+            // A number and a text of the same digits are different names.
             (Some(text), _) => write!(name, "\"{text}").ok()?,
             (None, Some(number)) => write!(name, "{number}").ok()?,
             (None, None) => return None,
@@ -269,10 +269,10 @@ fn names_of(items: &[JsonValue<'_>], member: &str) -> Option<Vec<String>> {
     items.iter().map(name_of).collect()
 }
 
-/// Which items have moved, given where each was, if it was there: all but the longest list of them that are still in
-/// the order in which they were.
+/// Whether each item has moved, given its old place, if it had one: all but the longest sequence of items that are
+/// still in their old order.
 fn moved(places: &[Option<usize>]) -> Vec<bool> {
-    // The ends of the best ascending lists by length, and what comes before each item in its list.
+    // The ends of the best ascending sequences by length, and the predecessor of each item in its sequence.
     let mut ends: Vec<(usize, usize)> = Vec::new();
     let mut before = vec![None; places.len()];
     for (index, place) in places.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! What is different between two documents.
+//! The differences between two documents.
 
 use super::JsonValue;
 use super::fingerprint::Fingerprints;
@@ -6,13 +6,13 @@ use super::fingerprint::Fingerprints;
 /// How a value of one document differs from the one in its place in another.
 #[derive(Clone, Debug)]
 pub enum Difference<'a> {
-    /// It does not.
+    /// The values are the same.
     Same(JsonValue<'a>),
-    /// It is new.
+    /// The value was added.
     Added(JsonValue<'a>),
-    /// It is gone.
+    /// The value was removed.
     Removed(JsonValue<'a>),
-    /// Another one is in its place.
+    /// The value was replaced by another one.
     Replaced(JsonValue<'a>, JsonValue<'a>),
     /// Both are objects, and some of their members differ. All members are here, by name.
     Object(Vec<(&'a str, Difference<'a>)>),
@@ -88,7 +88,7 @@ mod tests {
     use super::super::tests::compared;
     use super::*;
 
-    /// The differences one a line, as `path sign`.
+    /// The differences, one per line, as `path sign`.
     fn walk(path: &str, difference: &Difference<'_>, lines: &mut Vec<String>) {
         let sign = match difference {
             Difference::Same(_) => return,

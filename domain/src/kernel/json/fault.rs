@@ -1,12 +1,12 @@
-//! The fault of a text that is not JSON, in words that say where to look.
+//! The error message for a text that is not JSON, with the place of the error.
 
 use serde::de::IgnoredAny;
 use simd_json::{Error, ErrorType};
 
-/// How many bytes of the text a message shows.
+/// The maximum number of bytes of the text in a message.
 const SHOWN_BYTES: usize = 20;
 
-/// The byte order mark as UTF-8 has it.
+/// The byte order mark in UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Numbers of JavaScript and Python that JSON lacks; the parser takes the sign off.
@@ -20,7 +20,7 @@ pub(super) fn explain(text: &[u8], error: &Error) -> String {
     if [b"\xFF\xFE", b"\xFE\xFF"].iter().any(|mark| text.starts_with(*mark)) {
         return "it is UTF-16, only UTF-8 is read".to_owned();
     }
-    // Without a place the texts and what is around them were not told apart, and nothing was resolved yet.
+    // Without a place, the parser failed before it separated strings from structure, and has resolved nothing yet.
     if error.index() == 0 && error.character().is_none() {
         return explain_unstructured(text);
     }
@@ -68,7 +68,7 @@ fn is_cut(text: &[u8]) -> bool {
         || matches!((text.first(), text.last()), (Some(b'['), last) if last != Some(&b']'))
 }
 
-/// Finds what makes a text no sequence of JSON tokens at all.
+/// Finds the reason why a text is not even a sequence of JSON tokens.
 fn explain_unstructured(text: &[u8]) -> String {
     if let Err(error) = std::str::from_utf8(text) {
         return format!("not UTF-8 at byte {}", error.valid_up_to() + 1);

@@ -1,4 +1,4 @@
-//! Whether parts of two documents are the same, without looking at each part once for every list and object around it.
+//! Whether parts of two documents are the same, without comparing each part again for every list and object around it.
 
 use std::hash::{DefaultHasher, Hasher};
 
@@ -81,7 +81,7 @@ mod tests {
         assert_eq!(same, [true, true, false, false, false]);
     }
 
-    /// What is equal is found to be by its hash, which is told apart from those of all other values.
+    /// Equal values have the same hash, and other values have different ones.
     #[test]
     fn a_value_has_the_same_hash_in_both_documents_and_another_than_its_neighbours() {
         let text = r#"["",1,-1,1.5,true,false,[1],[1,2],{"a":1},{"b":1},["a"]]"#;

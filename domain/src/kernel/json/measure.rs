@@ -1,4 +1,4 @@
-//! How much a JSON document is, and how deep.
+//! The size and the depth of JSON documents.
 
 use simd_json::tape::Node;
 
@@ -24,7 +24,7 @@ pub fn depth_of_text(text: &str) -> usize {
     deepest
 }
 
-/// How many values and names a JSON text has, by what separates them.
+/// The number of values and names in a JSON text, counted by their separators.
 pub(super) fn count_nodes(text: &[u8]) -> usize {
     let (mut nodes, mut is_text, mut is_escaped, mut is_opened) = (1, false, false, false);
     for byte in text {

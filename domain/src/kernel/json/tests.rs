@@ -5,7 +5,7 @@ fn canonical(text: &str) -> CanonicalJson {
     CanonicalJson::try_new(JsonDocument::try_parse(&mut text).unwrap().root(), &[], usize::MAX).unwrap()
 }
 
-/// What two documents tell of each other, made canonical first as all stored ones are.
+/// The result of comparing two documents, made canonical first like all stored ones.
 pub(crate) fn compared<T>(
     before: &str,
     after: &str,

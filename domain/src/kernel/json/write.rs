@@ -12,22 +12,22 @@ use simd_json::tape::Node;
 use super::{JsonValue, Rewrite, Rewritten};
 use crate::kernel::text::char_boundary;
 
-/// How many bytes a node has on the average, for the first size of the text.
+/// The average number of bytes of a node, for the initial capacity of the text.
 const BYTES_OF_NODE: usize = 10;
 
-/// Why a value is not written.
+/// The reason why a value is not written.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
-    /// Its text would be longer than it may be.
+    /// Its text would be too long.
     #[error("the text of the value is too long")]
     TooLong,
-    /// It cannot be.
+    /// It cannot be serialized.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
 }
 
-/// The canonical text of a value, which leaves out some members of it if it is an object, and has other texts for
-/// those that are rewritten. It has at most so many bytes.
+/// The canonical text of a value, of at most `max_bytes` bytes. If it is an object, some members are left out; texts
+/// are rewritten if a rewrite is given.
 pub(super) fn canonical(
     value: JsonValue<'_>,
     without: &[&str],
@@ -169,7 +169,7 @@ impl<'a, 'r> Writer<'a, 'r> {
     }
 }
 
-/// Takes bytes until there are so many.
+/// Accepts bytes up to a maximum.
 struct Limited<'a> {
     text: &'a mut Vec<u8>,
     max_bytes: usize,
@@ -188,7 +188,7 @@ impl io::Write for Limited<'_> {
     }
 }
 
-/// Writes a text as JSON has it.
+/// Writes a text as a JSON string.
 pub fn push_string(out: &mut Vec<u8>, text: &str) -> Result<(), serde_json::Error> {
     if needs_escapes(text.as_bytes()) {
         return serde_json::to_writer(out, text);
@@ -200,8 +200,8 @@ pub fn push_string(out: &mut Vec<u8>, text: &str) -> Result<(), serde_json::Erro
     Ok(())
 }
 
-/// Whether a text has bytes that cannot stand for themselves: control characters, quotes and backslashes. It looks at eight
-/// bytes at once, because most texts are short and a loop over bytes is a tenth of the work of writing.
+/// Whether a text has bytes that must be escaped: control characters, quotes and backslashes. It checks eight bytes at
+/// once, because most texts are short and a loop over bytes is a tenth of the work of writing.
 fn needs_escapes(text: &[u8]) -> bool {
     let Some(last) = text.last_chunk() else {
         return text.iter().any(|byte| *byte < 0x20 || *byte == b'"' || *byte == b'\\');
@@ -287,7 +287,7 @@ mod tests {
         }
     }
 
-    /// A writer takes what is said to be written, so that nothing is written twice or lost.
+    /// A writer accepts the bytes that it reports as written, so that nothing is written twice or lost.
     #[test]
     fn bytes_are_taken_as_long_as_there_is_room() {
         use io::Write;

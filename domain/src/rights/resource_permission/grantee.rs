@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::kernel::id::{TeamId, UserId};
 use crate::kernel::role::OrgRole;
 
-/// To whom something is granted. Its text, like `user:5`, is how it is stored.
+/// The receiver of a grant. It is stored as text, like `user:5`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Grantee {

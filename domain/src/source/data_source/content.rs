@@ -1,4 +1,4 @@
-//! The settings of a data source, and what they may be.
+//! The settings of a data source, and their limits.
 
 use std::collections::BTreeMap;
 
@@ -8,20 +8,20 @@ use serde_json::{Map, Value};
 use super::{DataSourceAccess, DataSourceError};
 use crate::kernel::text::is_storable;
 
-/// The longest name, user, database or type, in bytes.
+/// The maximum length of a name, user, database or type, in bytes.
 pub const MAX_TEXT_BYTES: usize = 760;
-/// The longest address, in bytes.
+/// The maximum length of an address, in bytes.
 pub const MAX_URL_BYTES: usize = 2048;
-/// The most bytes of `jsonData`, so that the state stays small.
+/// The maximum length of `jsonData`, in bytes, so that the state stays small.
 pub const MAX_JSON_DATA_BYTES: usize = 64 * 1024;
-/// The most secrets.
+/// The maximum number of secrets.
 pub const MAX_SECRETS: usize = 64;
-/// The longest secret, in bytes.
+/// The maximum length of a secret, in bytes.
 pub const MAX_SECRET_BYTES: usize = 64 * 1024;
-/// The most bytes of the secrets that are set at once.
+/// The maximum length of all secrets that are set at once, in bytes.
 pub const MAX_SECRETS_BYTES: usize = 256 * 1024;
 
-/// The settings of a data source but for its secrets.
+/// The settings of a data source without its secrets.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DataSourceContent {
     /// The name, unique in the org.
@@ -29,7 +29,7 @@ pub struct DataSourceContent {
     /// The type, which is the id of its plugin.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Who sends requests to it.
+    /// The sender of requests to it.
     pub access: DataSourceAccess,
     /// The address.
     pub url: String,
@@ -37,15 +37,15 @@ pub struct DataSourceContent {
     pub user: String,
     /// The database.
     pub database: String,
-    /// Whether it wants basic authentication.
+    /// Whether it uses basic authentication.
     pub basic_auth: bool,
     /// The user of basic authentication.
     pub basic_auth_user: String,
     /// Whether cookies are sent.
     pub with_credentials: bool,
-    /// Whether it is the one that is asked where none is named; one of an org is.
+    /// Whether it is the default, which is queried where no data source is named; an org has at most one.
     pub is_default: bool,
-    /// What only its type knows.
+    /// Settings specific to the type.
     pub json_data: Map<String, Value>,
 }
 
@@ -89,7 +89,7 @@ fn has_password(url: &str) -> bool {
     user.and_then(|user| user.split_once(':')).is_some_and(|(_, password)| !password.is_empty())
 }
 
-/// Fails if secrets cannot be kept. Their names become parts of other names.
+/// Fails if secrets cannot be stored. Their names become parts of other names.
 pub fn check_secrets(values: &BTreeMap<String, Option<String>>) -> Result<(), DataSourceError> {
     let is_character = |character: char| character.is_ascii_alphanumeric() || "_-.".contains(character);
     let is_name = |name: &str| (1..=MAX_TEXT_BYTES).contains(&name.len()) && name.chars().all(is_character);

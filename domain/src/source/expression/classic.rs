@@ -1,5 +1,5 @@
-//! Conditions as the alerts of dashboards had them: each reduces the series of a query and compares, and together they say one
-//! thing.
+//! Classic conditions, as in dashboard alerts: each reduces the series of a query to a value and checks it, and
+//! together they have one result.
 
 use super::meter::Meter;
 use super::model::{self, Members};
@@ -8,12 +8,12 @@ use super::reduce::median;
 use super::set::{Data, Points, Set};
 use super::threshold::Evaluator;
 
-/// How many conditions an expression may have.
+/// The maximum number of conditions of an expression.
 pub const MAX_CONDITIONS: usize = 100;
-/// How many steps it is to look at a point.
+/// The cost of a point, in steps.
 const STEPS: usize = 8;
 
-/// Conditions that are joined from left to right, none of which binds tighter.
+/// Conditions that are joined from left to right, all with the same precedence.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClassicConditions {
     conditions: Vec<Condition>,
@@ -35,27 +35,27 @@ struct Condition {
 enum Join {
     And,
     Or,
-    /// What is before it decides alone if it is true.
+    /// If the conditions before it are true, they decide alone.
     LogicOr,
 }
 
-/// What is asked of a value.
+/// The check of a value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Check {
-    /// That there is none.
+    /// There is no value.
     NoValue,
-    /// That it matches.
+    /// The value matches.
     Evaluator(Evaluator),
 }
 
-/// How the values of a series become one. Null and NaN are left out.
+/// The function that reduces the values of a series to one. Null and NaN are left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reducer {
     Mean,
     Min,
     Max,
     Sum,
-    /// The number of points, also of those without a value.
+    /// The number of points, including those without a value.
     Count,
     Last,
     Median,
@@ -70,7 +70,7 @@ struct Change {
     is_absolute: bool,
 }
 
-/// What conditions say.
+/// The result of conditions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Verdict {
     is_true: bool,
@@ -78,7 +78,7 @@ struct Verdict {
 }
 
 impl ClassicConditions {
-    /// Reads the members of an expression. It fails with a text that says what is wrong with them.
+    /// Reads the members of an expression. It fails with an error message.
     pub fn try_read(members: &Members) -> Result<Self, String> {
         let (mut inputs, mut conditions) = (Vec::new(), Vec::new());
         for (place, members) in model::objects(members, "conditions", MAX_CONDITIONS)?.into_iter().enumerate()
@@ -89,13 +89,13 @@ impl ClassicConditions {
         Ok(Self { conditions, inputs })
     }
 
-    /// The names of what they look at.
+    /// The names of their inputs.
     #[must_use]
     pub fn inputs(&self) -> &[String] {
         &self.inputs
     }
 
-    /// The one number that they make of their inputs, which come in the order of the names: 1 if they are true, 0 if not, null
+    /// Evaluates them to one number, with the inputs in the order of their names: 1 if they are true, 0 if not, null
     /// without data.
     pub fn evaluate<'a>(&self, inputs: &[Set<'_>], meter: &mut Meter) -> Result<Set<'a>, Reason> {
         let mut all: Option<Verdict> = None;
@@ -124,7 +124,7 @@ impl Condition {
             "and" => Join::And,
             "or" => Join::Or,
             "logic-or" => Join::LogicOr,
-            // Nothing is before the first one.
+            // The operator of the first condition has no effect.
             _ if is_first => Join::And,
             operator => {
                 return Err(format!("there is no operator `{operator}`; there are and, or and logic-or"));
@@ -145,7 +145,7 @@ impl Condition {
         })
     }
 
-    /// It is true if it is of one member of the set. There is no data if no member has a value.
+    /// It is true if it is true for at least one member of the set. There is no data if no member has a value.
     fn verdict(&self, input: &Set<'_>, meter: &mut Meter) -> Result<Verdict, Reason> {
         let items = match input {
             Set::NoData => return Ok(self.of_value(None)),
@@ -237,7 +237,7 @@ impl Reducer {
 }
 
 impl Change {
-    /// There is none if the first point alone has a value, or none has.
+    /// `None` if no point has a value, or only the first one.
     fn of(self, points: &Points<'_>) -> Option<f64> {
         let mut values = points.iter().enumerate().filter_map(|(place, value)| Some((place, value?)));
         let mut values = values.by_ref().filter(|(_, value)| !value.is_nan());
@@ -272,7 +272,7 @@ mod tests {
         ClassicConditions::try_read(json!({ "conditions": conditions }).as_object().unwrap())
     }
 
-    /// What conditions say of A, which is 10, B, which is 0, and others, which have no data.
+    /// The result of conditions on A, which is 10, B, which is 0, and other inputs, which have no data.
     fn verdict(conditions: Vec<Value>) -> String {
         let conditions = read(conditions).unwrap();
         let inputs = conditions.inputs.iter().map(|name| match name.as_str() {

@@ -1,8 +1,8 @@
-//! Makes sets of the frames of sources, and frames of sets.
+//! Converts the frames of sources to sets, and sets to frames.
 //!
-//! A frame with a time column is series: one for each column of numbers (wide), or for each of them and each combination of texts
-//! (long). A table without times is numbers: the only row of each column of numbers, or each row, told apart by its texts.
-//! Times that follow each other in two series are kept once.
+//! A frame with a time column becomes series: one for each column of numbers (wide), or for each of them and each
+//! combination of texts (long). A table without times becomes numbers: the only row of each column of numbers, or each
+//! row, distinguished by its texts. Equal times of successive series are stored once.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -12,34 +12,34 @@ use super::reason::Reason;
 use super::set::{Data, Item, Points, Set, Shared, no_labels, no_nulls};
 use crate::source::frame::{Cells, Column, Field, Frame, FrameMeta, Labels};
 
-/// How many bytes of labels take as much memory as a value.
+/// The number of bytes of labels that count as one value.
 const BYTES_OF_VALUE: usize = 8;
-/// How many values take as much memory as a frame without its cells.
+/// The memory of a frame without its cells, in values.
 const FRAME: usize = 50;
-/// How many steps it is to look at a cell of a table.
+/// The cost of a cell of a table, in steps.
 const LOOK: usize = 8;
-/// The label that tells series apart which have no labels.
+/// The label that distinguishes series that have no labels.
 const NAME: &str = "name";
 
-/// Makes sets of frames. Sets that one makes share times.
+/// Converts frames to sets. The sets of one converter share times.
 #[derive(Debug, Default)]
 pub struct Converter<'a> {
     /// The times of the last series, which those of the next one often equal.
     last_times: Option<Shared<'a, Vec<i64>>>,
 }
 
-/// How the columns of a frame are meant.
+/// The interpretation of the columns of a frame.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Shape {
     Series,
     /// A table of which only one column has numbers.
     Table,
-    /// What says itself that it has numbers.
+    /// A frame whose metadata says that it has numbers.
     Numbers,
 }
 
 impl<'a> Converter<'a> {
-    /// The set that the frames of a source are.
+    /// Converts the frames of a source to a set.
     pub fn set_of(&mut self, frames: &'a [Frame], meter: &mut Meter) -> Result<Set<'a>, Reason> {
         let mut made = Members::default();
         for frame in frames.iter().filter(|frame| !frame.fields.is_empty()) {
@@ -90,8 +90,8 @@ impl<'a> Converter<'a> {
         Ok(())
     }
 
-    /// Times in order, with the places that they have in the frame if these are others. If they are those of the last series,
-    /// they are kept once.
+    /// The times in order, with their places in the frame if those are different. Times that equal those of the last
+    /// series are stored once.
     fn times(&mut self, times: &'a Cells<i64>) -> (Shared<'a, Vec<i64>>, Option<Vec<usize>>) {
         match &self.last_times {
             Some(last) if !times.nulls.contains(&true) && **last == times.values => {
@@ -107,11 +107,11 @@ impl<'a> Converter<'a> {
     }
 }
 
-/// The members of a set that is made.
+/// The members of a set that is being built.
 #[derive(Default)]
 struct Members<'a> {
     items: Vec<Item<'a>>,
-    /// What the source calls each: the column, and the frame.
+    /// The names that the source gives each member: of the column, and of the frame.
     names: Vec<[&'a str; 2]>,
 }
 
@@ -122,7 +122,7 @@ impl<'a> Members<'a> {
         self.names.push([shown.unwrap_or(&field.name), &frame.name]);
     }
 
-    /// Where none of many has labels, their names tell them apart.
+    /// If no member has labels, distinguishes several members by their names.
     fn tell_apart(&mut self) {
         if self.items.len() < 2 || self.items.iter().any(|item| !item.labels.is_empty()) {
             return;
@@ -137,7 +137,7 @@ impl<'a> Members<'a> {
     }
 }
 
-/// Adds the series of a frame whose rows belong to different ones.
+/// Adds the series of a frame whose rows belong to different series.
 fn add_long<'a>(
     frame: &'a Frame,
     times: &Cells<i64>,
@@ -174,7 +174,7 @@ fn add_long<'a>(
     Ok(())
 }
 
-/// The name that people know a frame by.
+/// The name of a frame for error messages.
 fn shown(frame: &Frame) -> String {
     const MAX: usize = 100;
     let name: String = frame.name.chars().take(MAX).collect();
@@ -191,7 +191,7 @@ fn shape_of(frame: &Frame) -> Shape {
     }
 }
 
-/// The order that puts times in order, without those that are null; `None` if they are as they are.
+/// The places of the times in ascending order, without those that are null; `None` if they are in order and not null.
 fn order_of(times: &Cells<i64>) -> Option<Vec<usize>> {
     let has_nulls = times.nulls.contains(&true);
     if !has_nulls && times.values.is_sorted() {
@@ -301,7 +301,7 @@ fn add_numbers<'a>(
     Ok(())
 }
 
-/// How many values take as much memory as labels.
+/// The memory of labels, in values.
 fn weight(labels: &Labels) -> usize {
     let bytes = labels.iter().map(|(name, value)| name.len() + value.len() + size_of::<[String; 2]>());
     bytes.sum::<usize>() / BYTES_OF_VALUE
@@ -330,7 +330,7 @@ pub(super) fn frames_of(set: Set<'_>, ref_id: &str, meter: &mut Meter) -> Result
         Ok(match data {
             Data::Number(value) => number(value, labels),
             Data::Series(Points { times, numbers, nulls }) => {
-                // Times that series share are copied, and so is what is still borrowed.
+                // Shared times are copied, and so is all borrowed data.
                 let times = Column::Time(Cells::new(times.into_owned()));
                 let values = numbers.into_owned();
                 let numbers = Column::Float64(Cells { values, is_nullable: true, nulls: nulls.into_owned() });

@@ -1,4 +1,4 @@
-//! Feeds expressions with nonsense. Every run of the tests does a little of it, always the same; more is done by
+//! Fuzzes expressions. Every test run does a little of it, always the same; a longer run is started by
 //!
 //! `FUZZ_SECONDS=3600 cargo test --release -p kymograph-domain fuzz_for_long -- --ignored`
 
@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use super::{Plan, PlannedQuery};
 use crate::source::frame::{Cells, Column, Field, Frame, FrameMeta, Labels};
 
-/// The names of the queries, of which the first two ask sources.
+/// The names of the queries, of which the first two go to data sources.
 const NAMES: [&str; 6] = ["A", "B", "C", "D", "E", "F"];
 
-/// Numbers that look random and are always the same (`SplitMix64`, Steele, Lea and Flood 2014).
+/// Pseudorandom numbers that are always the same (`SplitMix64`, Steele, Lea and Flood 2014).
 struct Random(u64);
 
 impl Random {
@@ -106,13 +106,13 @@ impl Random {
         Frame { name: self.text(), meta: Some(Box::new(FrameMeta { kind, ..FrameMeta::default() })), fields }
     }
 
-    /// The name of a query before that of a place. Few name others, which make circles.
+    /// The name of a query before that at `place`. A few are other names, which make cycles.
     fn input(&mut self, place: usize) -> &'static str {
         let known = if self.is_one_in(50) { NAMES.len() } else { place };
         NAMES[self.below(known)]
     }
 
-    /// A formula, most of them right.
+    /// A formula, valid in most cases.
     fn formula(&mut self, depth: usize, place: usize) -> String {
         const OPERATORS: [&str; 16] =
             ["+", "-", "*", "/", "%", "**", "==", "!=", "<", "<=", ">", ">=", "&&", "||", " + ", "\n- "];
@@ -132,7 +132,7 @@ impl Random {
         }
     }
 
-    /// A text with something in it changed.
+    /// A text with a random change.
     fn damaged(&mut self, text: &str) -> String {
         const PIECES: [&str; 20] = [
             "(",
@@ -225,7 +225,7 @@ impl Random {
     }
 }
 
-/// Plans and evaluates nonsense, and looks at what is made of it. Whether there was a plan.
+/// Plans and evaluates random queries, and checks the results. Returns whether there was a plan.
 fn fuzz(seed: u64) -> bool {
     let mut random = Random(seed);
     let model = |place| if place < 2 { json!({}) } else { random.expression(place) };
@@ -237,7 +237,7 @@ fn fuzz(seed: u64) -> bool {
         from_ms: 0,
         to_ms: 30,
     });
-    // Expressions are planned one by one too, so that the faults of some do not hide the others.
+    // Expressions are planned one by one too, so that the errors of some do not hide those of others.
     let queries: Vec<_> = queries.collect();
     for query in &queries {
         let _ = Plan::parse(&[*query]);

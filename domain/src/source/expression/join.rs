@@ -1,8 +1,8 @@
-//! Which members of two sets belong together, by their labels.
+//! Joins of the members of two sets by their labels.
 //!
-//! Two do if the labels of one are all among those of the other. If nothing belongs together and both sets have one member, these
-//! two do. Members are grouped by the names of their labels, so that those of two groups can be sorted by the names that both
-//! have and matched in one pass.
+//! Two members match if the labels of one are all among those of the other. If no members match and both sets have one
+//! member, these two match. Members are grouped by the names of their labels, so that the members of two groups can be
+//! sorted by the names that both have and matched in one pass.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -12,20 +12,20 @@ use super::reason::Reason;
 use super::set::Item;
 use crate::source::frame::Labels;
 
-/// How many members a join may make.
+/// The maximum number of members of the result of a join.
 pub const MAX_SERIES: usize = 20_000;
 
-/// How many steps it is to compare two values of labels.
+/// The cost of comparing two values of labels, in steps.
 const COMPARE: usize = 8;
 
-/// Two members that belong together.
+/// Two members that match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Pair {
     /// The place in the left set.
     pub(super) left: usize,
     /// The place in the right set.
     pub(super) right: usize,
-    /// Whose labels both get together.
+    /// The side whose labels the result has.
     pub(super) labels: Side,
 }
 
@@ -37,16 +37,16 @@ pub(super) enum Side {
     Neither,
 }
 
-/// Which members of two sets belong together.
+/// The matching members of two sets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Joined {
-    /// Each of the left one and that at its place in the right one, which have the same labels.
+    /// Each member of the left set matches the one at its place in the right set, which has the same labels.
     Alike,
-    /// These, in the order of the left one.
+    /// These pairs match, in the order of the left set.
     Pairs(Vec<Pair>),
 }
 
-/// Which members of two sets belong together.
+/// The matching members of two sets.
 pub(super) fn join(left: &[Item<'_>], right: &[Item<'_>], meter: &mut Meter) -> Result<Joined, Reason> {
     meter.work((left.len() + right.len()) * COMPARE)?;
     if are_alike(left, right) {
@@ -72,8 +72,8 @@ pub(super) fn join(left: &[Item<'_>], right: &[Item<'_>], meter: &mut Meter) -> 
     Ok(Joined::Pairs(pairs))
 }
 
-/// Whether both sets have the same labels in the same order, all with the same names and none twice. This is what a source
-/// answers two like queries with, and takes one look at each.
+/// Whether both sets have the same labels in the same order, all with the same names and none twice. This is the usual
+/// result of two similar queries to a source, and the check reads each member once.
 fn are_alike(left: &[Item<'_>], right: &[Item<'_>]) -> bool {
     let ascends = |pair: &[Item<'_>]| order(&pair[0].labels, &pair[1].labels) == Some(Ordering::Less);
     left.len() == right.len()
@@ -128,7 +128,7 @@ struct Half<'s, 'a> {
 }
 
 impl<'s> Half<'s, '_> {
-    /// The values of its members for some names, with their places, in order.
+    /// The values of its members for some names, with their places, sorted.
     fn sorted(self, names: &[&str], meter: &mut Meter) -> Result<Vec<(Vec<&'s str>, usize)>, Reason> {
         let (members, all) = (self.group.places.len(), self.group.names.len() + 1);
         let rounds = members.checked_ilog2().unwrap_or_default() as usize + 1;

@@ -14,8 +14,7 @@ use operator::{Function, Operator};
 
 pub use parse::{MAX_BYTES, MAX_DEPTH};
 
-/// A formula, as steps that take what they need from a stack. So neither working it out nor dropping it goes deep, however
-/// long it is.
+/// A formula, as steps of a stack machine. So neither its evaluation nor its drop is recursive, however long it is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Formula {
     steps: Vec<Step>,
@@ -28,16 +27,16 @@ pub struct Formula {
 enum Step {
     /// Puts a number on the stack.
     Number(Option<f64>),
-    /// Puts an input there.
+    /// Puts an input on the stack.
     Input(usize),
-    /// Puts a value in the place of the last one.
+    /// Replaces the last value by the result of a function.
     Call(Function),
-    /// Puts a value in the place of the last two.
+    /// Replaces the last two values by the result of an operator.
     Combine(Operator),
 }
 
 impl Formula {
-    /// Reads the members of an expression. It fails with a text that says what is wrong with them.
+    /// Reads the members of an expression. It fails with an error message.
     pub fn try_read(members: &Members) -> Result<Self, String> {
         match members.get("expression") {
             Some(Value::Number(number)) => parse::formula(&number.to_string()),
@@ -51,10 +50,10 @@ impl Formula {
         &self.inputs
     }
 
-    /// Works it out with the inputs in the order of their names.
+    /// Evaluates it with the inputs in the order of their names.
     ///
-    /// Where members of the inputs belong together one by one, the whole formula is worked out for one after the other, whose
-    /// values stay in the processor's cache. Else each operator joins sets anew.
+    /// If the members of the inputs match one to one, the whole formula is evaluated for one member after the other,
+    /// whose values stay in the processor's cache. Otherwise each operator joins sets anew.
     pub fn evaluate<'a>(&self, inputs: &[Set<'a>], meter: &mut Meter) -> Result<Set<'a>, Reason> {
         if inputs.len() < self.inputs.len() || inputs.iter().any(|set| matches!(set, Set::NoData)) {
             return Ok(Set::NoData);
@@ -81,7 +80,7 @@ impl Formula {
         Ok(Set::new(made))
     }
 
-    /// Whether the members of all sets belong together one by one, like those of the first.
+    /// Whether the members of all sets match those of the first set one to one.
     fn needs_no_join(
         &self,
         first: &[Item<'_>],
@@ -100,8 +99,8 @@ impl Formula {
         Ok(true)
     }
 
-    /// Works it out for one member of each input. The stack, which is empty before and after, has values and what is held for
-    /// them; inputs are held already.
+    /// Evaluates it for one member of each input. The stack, which is empty before and after, has values and the memory
+    /// that is held for them; the memory of inputs is held already.
     fn of_members<'a>(
         &self,
         input: impl Fn(usize) -> Data<'a>,
@@ -137,7 +136,7 @@ impl Formula {
         Ok(made)
     }
 
-    /// Works it out with an operator after the other, each for all members.
+    /// Evaluates it one operator after the other, each for all members.
     fn of_sets<'a>(&self, inputs: &[Set<'a>], meter: &mut Meter) -> Result<Set<'a>, Reason> {
         let mut stack = Vec::new();
         for step in &self.steps {
@@ -164,7 +163,7 @@ impl Formula {
     }
 }
 
-/// Applies an operator to those members of two sets that belong together.
+/// Applies an operator to the matching members of two sets.
 fn combine<'a>(
     operator: Operator,
     left: Set<'a>,
@@ -227,7 +226,8 @@ fn combine_items<'a>(
     Ok(Set::new(made))
 }
 
-/// Members of a set that are taken one by one. The last who takes one has it alone, and can work on its values in place.
+/// Members of a set that are taken one by one. The last user of a member owns it alone, and can change its values in
+/// place.
 struct Taken<'a> {
     items: Vec<Option<Item<'a>>>,
     uses: Vec<u32>,
@@ -253,7 +253,7 @@ mod tests {
     use super::super::set::examples::{number, series, show};
     use super::*;
 
-    /// What a formula makes of two sets.
+    /// The result of a formula on two sets.
     fn results(formula: &str, a: &Set<'_>, b: &Set<'_>) -> Vec<String> {
         let math = parse::formula(formula).unwrap();
         let inputs: Vec<_> =
@@ -336,7 +336,7 @@ mod tests {
         assert!(read(json!(null)).is_err() && read(json!([])).is_err());
     }
 
-    /// An evaluation gives back what it held but the result.
+    /// An evaluation releases all memory that it held, except for the result.
     #[test]
     fn what_is_no_longer_needed_is_given_back() {
         let points: Vec<_> = (0..10).map(|time| (time, Some(1.0))).collect();
@@ -385,7 +385,7 @@ mod tests {
         assert_eq!(deep.unwrap_err(), Reason::TooManyValues);
     }
 
-    /// A formula makes the same whether it is worked out member by member or set by set.
+    /// A formula has the same result whether it is evaluated member by member or set by set.
     #[test]
     fn both_ways_lead_to_the_same() {
         let points: Vec<_> = (0..9).map(|time| (time, Some(1.5).filter(|_| time % 4 != 1))).collect();

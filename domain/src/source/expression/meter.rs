@@ -1,13 +1,13 @@
-//! How much work an evaluation may be, and how much of what it makes may be in memory.
+//! The limits on the work and the memory of an evaluation.
 
 use super::reason::Reason;
 
-/// How many steps the expressions of a request may take together. Adding two numbers is one step.
+/// The maximum number of steps of all expressions of a request together. Adding two numbers is one step.
 pub const MAX_WORK: usize = 100_000_000;
-/// How many values and times the expressions of a request may have made at a time.
+/// The maximum number of computed values and times that the expressions of a request hold at a time.
 pub const MAX_VALUES: usize = 4_000_000;
 
-/// What an evaluation may still do.
+/// The remaining budget of an evaluation.
 #[derive(Debug)]
 pub struct Meter {
     work: usize,
@@ -21,24 +21,24 @@ impl Default for Meter {
 }
 
 impl Meter {
-    /// Does so many steps of work.
+    /// Takes steps of work from the budget.
     pub(super) fn work(&mut self, steps: usize) -> Result<(), Reason> {
         self.work = self.work.checked_sub(steps).ok_or(Reason::TooMuchWork)?;
         Ok(())
     }
 
-    /// Holds so many values in memory.
+    /// Takes the memory of values from the budget.
     pub(super) fn hold(&mut self, values: usize) -> Result<(), Reason> {
         self.values = self.values.checked_sub(values).ok_or(Reason::TooManyValues)?;
         Ok(())
     }
 
-    /// Holds so many values no longer.
+    /// Returns the memory of values to the budget.
     pub(super) fn release(&mut self, values: usize) {
         self.values = self.values.saturating_add(values).min(MAX_VALUES);
     }
 
-    /// Runs something. If it fails, it holds no longer what it has held.
+    /// Runs `work`. If it fails, the memory that it held is returned to the budget.
     pub(super) fn run<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, Reason>) -> Result<T, Reason> {
         let before = self.values;
         let made = work(self);

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 /// The members of an object.
 pub(super) type Members = Map<String, Value>;
 
-/// A text; empty if it is not there.
+/// A text; empty if it is missing.
 pub(super) fn text<'a>(members: &'a Members, name: &str) -> Result<&'a str, String> {
     match members.get(name) {
         None | Some(Value::Null) => Ok(""),
@@ -14,7 +14,7 @@ pub(super) fn text<'a>(members: &'a Members, name: &str) -> Result<&'a str, Stri
     }
 }
 
-/// A number, if it is there. Some clients send it as a text.
+/// A number; `None` if it is missing. Some clients send it as a text.
 pub(super) fn number(members: &Members, name: &str) -> Result<Option<f64>, String> {
     match members.get(name) {
         None | Some(Value::Null) => Ok(None),
@@ -25,7 +25,7 @@ pub(super) fn number(members: &Members, name: &str) -> Result<Option<f64>, Strin
     }
 }
 
-/// The number that a value is.
+/// The number of a value; `None` if it is not a number.
 pub(super) fn as_number(value: &Value) -> Option<f64> {
     match value {
         Value::Number(number) => number.as_f64(),
@@ -34,7 +34,7 @@ pub(super) fn as_number(value: &Value) -> Option<f64> {
     }
 }
 
-/// An object; `None` if it is not there.
+/// An object; `None` if it is missing.
 pub(super) fn object<'a>(members: &'a Members, name: &str) -> Result<Option<&'a Members>, String> {
     match members.get(name) {
         None | Some(Value::Null) => Ok(None),
@@ -43,7 +43,7 @@ pub(super) fn object<'a>(members: &'a Members, name: &str) -> Result<Option<&'a 
     }
 }
 
-/// A list; empty if it is not there.
+/// A list; empty if it is missing.
 pub(super) fn list<'a>(members: &'a Members, name: &str) -> Result<&'a [Value], String> {
     match members.get(name) {
         None | Some(Value::Null) => Ok(&[]),
@@ -52,7 +52,7 @@ pub(super) fn list<'a>(members: &'a Members, name: &str) -> Result<&'a [Value], 
     }
 }
 
-/// The objects of a list of one to so many.
+/// The objects of a list of 1 to `max` objects.
 pub(super) fn objects<'a>(members: &'a Members, name: &str, max: usize) -> Result<Vec<&'a Members>, String> {
     let list = list(members, name)?;
     if list.is_empty() || list.len() > max {

@@ -1,4 +1,4 @@
-//! In which order expressions are worked out, and what becomes of the faults of their inputs.
+//! The evaluation order of expressions, and the propagation of errors of their inputs.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -15,29 +15,29 @@ use super::threshold::Threshold;
 use super::{MAX_EXPRESSIONS, MAX_REF_ID_BYTES};
 use crate::source::frame::{Frame, Labels};
 
-/// A query of a request, which asks a source or is an expression.
+/// A query of a request: a query to a data source, or an expression.
 #[derive(Clone, Copy, Debug)]
 pub struct PlannedQuery<'a> {
     /// Its name in the request.
     pub ref_id: &'a str,
-    /// The query as it came.
+    /// The query as it was received.
     pub model: &'a Members,
     /// Whether it is an expression; see [`is_expression`](super::is_expression).
     pub is_expression: bool,
-    /// The beginning of the time that it is about, in milliseconds since 1970.
+    /// The beginning of its time range, in milliseconds since 1970.
     pub from_ms: i64,
-    /// The end of it.
+    /// The end of its time range, in milliseconds since 1970.
     pub to_ms: i64,
 }
 
-/// How the expressions of a request are worked out.
+/// The evaluation plan of the expressions of a request.
 #[derive(Debug)]
 pub struct Plan {
-    /// Each after its inputs.
+    /// The expressions, each after its inputs.
     expressions: Vec<Expression>,
-    /// The queries whose results nobody wants to see.
+    /// The queries whose results are hidden.
     hidden: BTreeSet<String>,
-    /// What has passed thresholds before, by the name of the expression.
+    /// The members that have passed thresholds before, by the name of the expression.
     passed: HashMap<String, BTreeSet<Labels>>,
 }
 
@@ -84,7 +84,7 @@ impl Command {
     }
 }
 
-/// The sets of queries by name, or why those that need them have none.
+/// The sets of queries by name, or the reason why expressions that need them fail.
 type Sets<'s, 'r> = HashMap<&'s str, Result<Set<'r>, Reason>>;
 
 impl Plan {
@@ -119,13 +119,13 @@ impl Plan {
         Ok(Self { expressions, hidden, passed: HashMap::new() })
     }
 
-    /// Whether there is nothing to work out.
+    /// Whether there are no expressions.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.expressions.is_empty()
     }
 
-    /// The names of the sources' queries that expressions need.
+    /// The names of the queries to data sources that expressions need.
     pub fn sources(&self) -> impl Iterator<Item = &str> {
         let inputs: BTreeSet<_> =
             self.expressions.iter().flat_map(|expression| expression.command.inputs()).collect();
@@ -133,8 +133,8 @@ impl Plan {
         inputs.into_iter().map(String::as_str).filter(move |name| !is_made(name))
     }
 
-    /// Says what has passed a threshold before, so that it recovers at another one. Whether that expression is a threshold which
-    /// has one for recovery.
+    /// Sets the members that have passed a threshold before, so that they recover at another one. Returns whether the
+    /// expression is a threshold that has one for recovery.
     pub fn set_passed(&mut self, ref_id: &str, passed: BTreeSet<Labels>) -> bool {
         let has_recovery = self.expressions.iter().any(|expression| {
             let Command::Threshold(threshold) = &expression.command else { return false };
@@ -146,14 +146,14 @@ impl Plan {
         has_recovery
     }
 
-    /// Whether the result of a query is left out of the answer.
+    /// Whether the result of a query is left out of the response.
     #[must_use]
     pub fn is_hidden(&self, ref_id: &str) -> bool {
         self.hidden.contains(ref_id)
     }
 
-    /// The results of the expressions that are not hidden, of what the sources answered. An expression with an input that failed,
-    /// or that has no result at all, fails as well.
+    /// The results of the expressions that are not hidden, computed from the results of the sources. An expression with
+    /// an input that failed, or that has no result at all, fails as well.
     #[must_use]
     pub fn evaluate<'r>(
         &self,
@@ -229,7 +229,7 @@ impl Plan {
     }
 }
 
-/// Puts expressions after their inputs. The places are those of all queries, those of sources have none.
+/// Sorts expressions after their inputs. `places` has all queries, of which those to data sources have no place.
 fn in_order(
     expressions: Vec<Expression>,
     places: &HashMap<&str, Option<usize>>,
@@ -261,7 +261,7 @@ fn in_order(
     Ok(order.into_iter().filter_map(|at| expressions[at].take()).collect())
 }
 
-/// Names a circle among expressions of which each has another of them as input.
+/// Finds a cycle among expressions that each have another of them as input.
 fn circle(expressions: &[Expression], needs: &[Vec<usize>], left: &BTreeSet<usize>) -> ExpressionError {
     let mut path: Vec<usize> = Vec::new();
     let mut next = left.first().copied();

@@ -1,11 +1,11 @@
-//! Why queries make no plan, and why an expression has no result.
+//! The reasons why queries cannot be planned, and why an expression has no result.
 
 use super::join::MAX_SERIES;
 use super::meter::{MAX_VALUES, MAX_WORK};
 use super::resample::MAX_POINTS;
 use super::{MAX_EXPRESSIONS, MAX_REF_ID_BYTES};
 
-/// Why queries make no plan.
+/// The reason why queries cannot be planned.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ExpressionError {
     /// There are too many expressions.
@@ -17,18 +17,18 @@ pub enum ExpressionError {
     /// Two queries have the same name.
     #[error("refId {0} is used by more than one query")]
     Duplicate(String),
-    /// An expression says something that makes no sense.
+    /// An expression is invalid.
     #[error("expression {ref_id}: {fault}")]
     Invalid {
         /// The expression.
         ref_id: String,
-        /// What is wrong with it.
+        /// The error.
         fault: String,
     },
     /// An expression has itself as input.
     #[error("expression {0} cannot have itself as input")]
     OwnInput(String),
-    /// An expression has an input that is not there.
+    /// An expression has an input that does not exist.
     #[error("expression {ref_id} has {input} as input, and there is no such query")]
     UnknownInput {
         /// The expression.
@@ -41,17 +41,17 @@ pub enum ExpressionError {
     Circle(Vec<String>),
 }
 
-/// Why an expression has no result.
+/// The error of an expression that has no result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expression {ref_id}: {reason}")]
 pub struct ExpressionFault {
     /// The expression.
     pub ref_id: String,
-    /// What went wrong.
+    /// The reason.
     pub reason: Reason,
 }
 
-/// What went wrong with an expression.
+/// The reason why an expression has no result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
     /// An input has no result.
@@ -62,7 +62,7 @@ pub enum Reason {
     Unusable {
         /// The input.
         input: String,
-        /// What is wrong with it.
+        /// The error.
         reason: Box<Reason>,
     },
     /// A frame is neither series nor numbers.
@@ -71,7 +71,7 @@ pub enum Reason {
     /// A table has more than one column of numbers.
     #[error("frame {0} is a table with more than one column of numbers, of which it may have one")]
     ManyNumbers(String),
-    /// Nothing tells the rows of a table apart.
+    /// The rows of a table cannot be distinguished.
     #[error("frame {0} has more than one row with the same texts, so that its numbers cannot be told apart")]
     SameLabels(String),
     /// The columns of a frame have different lengths.
@@ -97,7 +97,7 @@ pub enum Reason {
         "the expressions of the request make more than {MAX_VALUES} values: ask for fewer series or points"
     )]
     TooManyValues,
-    /// Nothing here can do it.
+    /// SQL expressions are not supported.
     #[error("SQL expressions are not supported")]
     NoSql,
 }

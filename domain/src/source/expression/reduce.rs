@@ -1,14 +1,14 @@
-//! One number of each series.
+//! The reduction of each series to one number.
 
 use super::meter::Meter;
 use super::model::{self, Members};
 use super::reason::Reason;
 use super::set::{Data, Points, Set};
 
-/// How many steps it is to sort a value.
+/// The cost of sorting a value, in steps.
 const SORT: usize = 8;
 
-/// Makes one number of each series.
+/// Reduces each series to one number.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Reduce {
     pub(super) input: String,
@@ -16,7 +16,7 @@ pub(super) struct Reduce {
     mode: Mode,
 }
 
-/// How many values become one.
+/// The function that reduces values to one number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reducer {
     Sum,
@@ -28,14 +28,14 @@ pub(super) enum Reducer {
     Median,
 }
 
-/// What becomes of values that are no numbers: null, NaN and the infinities.
+/// The treatment of values that are not finite numbers: null, NaN and the infinities.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Mode {
     /// They are taken as they are, null as NaN.
     Strict,
     /// They are left out.
     Drop,
-    /// This is in their place.
+    /// They are replaced by this number.
     Replace(f64),
 }
 
@@ -64,7 +64,7 @@ impl Reduce {
         Ok(Self { input: model::input(model::text(members, "expression")?)?, reducer, mode })
     }
 
-    /// Makes one number of each series. Of a number it is the number.
+    /// Reduces each series to one number. A number stays the same, apart from the mode.
     pub(super) fn evaluate<'a>(&self, input: Set<'a>, meter: &mut Meter) -> Result<Set<'a>, Reason> {
         input.try_map(meter, |_, data, meter| match data {
             Data::Number(number) => Ok(Data::Number(self.mode.of_number(number))),
@@ -100,7 +100,7 @@ impl Mode {
         }
     }
 
-    /// What is made of no points at all can be NaN also where such values are left out or replaced.
+    /// The result for no points can be NaN, even if such values are left out or replaced.
     fn of_result(self, made: f64) -> Option<f64> {
         match self {
             Self::Drop => Some(made).filter(|made| !made.is_nan()),
@@ -129,7 +129,7 @@ impl Reducer {
         if self == Self::Median { SORT } else { 1 }
     }
 
-    /// Makes one of many. NaN among them makes NaN, except of their count and of the last.
+    /// Reduces values to one. The result is NaN if one of them is, except for the count and the last value.
     #[expect(clippy::cast_precision_loss, reason = "there are not so many")]
     pub(super) fn reduce(self, values: &[f64]) -> f64 {
         let count = values.len() as f64;

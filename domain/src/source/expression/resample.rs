@@ -1,4 +1,4 @@
-//! Series with points at even distances.
+//! The resampling of series to points at even distances.
 
 use winnow::Parser;
 use winnow::ascii::digit1;
@@ -11,7 +11,7 @@ use super::reason::Reason;
 use super::reduce::Reducer;
 use super::set::{Data, Points, Set, Shared, no_nulls};
 
-/// How many points a series may have after it.
+/// The maximum number of points of a resampled series.
 pub const MAX_POINTS: usize = 50_000;
 
 const NANOS_OF_MS: i64 = 1_000_000;
@@ -31,7 +31,7 @@ pub(super) struct Resample {
     to_ms: i64,
 }
 
-/// What a point is whose window has none.
+/// The value of a point whose window is empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Upsampler {
     /// The last value before it.
@@ -43,7 +43,7 @@ enum Upsampler {
 }
 
 impl Resample {
-    /// Reads the members of an expression about a span of time.
+    /// Reads the members of an expression with a time range.
     pub(super) fn try_read(members: &Members, from_ms: i64, to_ms: i64) -> Result<Self, String> {
         let window = model::text(members, "window")?;
         let window_ns = duration_ns(window)
@@ -122,7 +122,7 @@ impl Resample {
     }
 }
 
-/// The nanoseconds of a length of time, like `10s` or `1h30m`, if it is one. A month has 30 days and a year 365.
+/// The nanoseconds of a duration, like `10s` or `1h30m`; `None` if it is invalid. A month has 30 days and a year 365.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
@@ -169,7 +169,7 @@ mod tests {
         Resample::try_read(model.as_object().unwrap(), 100, 145)
     }
 
-    /// What becomes of points at so many milliseconds, with the milliseconds.
+    /// The result for points with times in milliseconds, with its times in milliseconds.
     fn resample(members: Value, points: &[(i64, Option<f64>)]) -> String {
         let points: Vec<_> = points.iter().map(|(time, value)| (time * NANOS_OF_MS, *value)).collect();
         let set = Set::new(vec![series("", &points)]);

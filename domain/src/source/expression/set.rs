@@ -1,7 +1,7 @@
 //! Sets of series and numbers, which expressions work on.
 //!
-//! What a set has of frames it borrows, and what is made anew is shared: a copy of a set copies pointers. Values are in
-//! columns, so that an operation is one loop over numbers.
+//! A set borrows the data of frames and shares computed data: a copy of a set copies pointers. Values are in columns,
+//! so that an operation is one loop over numbers.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use super::meter::Meter;
 use super::reason::Reason;
 use crate::source::frame::{Frame, Labels};
 
-/// Something that is borrowed from a frame, or shared by sets.
+/// Data that is borrowed from a frame, or shared by sets.
 #[derive(Debug)]
 pub enum Shared<'a, T> {
     /// It is part of a frame.
     Borrowed(&'a T),
-    /// It was made.
+    /// It was computed.
     Made(Arc<T>),
 }
 
@@ -47,7 +47,7 @@ impl<T> From<T> for Shared<'_, T> {
 }
 
 impl<T> Shared<'_, T> {
-    /// The value, to be changed, if nobody else has it.
+    /// The value for changes; `None` if it is shared or borrowed.
     pub(super) fn unique(&mut self) -> Option<&mut T> {
         match self {
             Self::Made(value) => Arc::get_mut(value),
@@ -57,7 +57,7 @@ impl<T> Shared<'_, T> {
 }
 
 impl<T: PartialEq> Shared<'_, T> {
-    /// Whether both are the same, or like each other.
+    /// Whether both are the same value, or equal ones.
     pub(super) fn equals(&self, other: &Self) -> bool {
         let (one, other): (&T, &T) = (self, other);
         std::ptr::eq(one, other) || one == other
@@ -65,7 +65,7 @@ impl<T: PartialEq> Shared<'_, T> {
 }
 
 impl<T: Clone> Shared<'_, T> {
-    /// The value, which is copied if somebody else has it.
+    /// The value, which is copied if it is shared or borrowed.
     pub(super) fn into_owned(self) -> T {
         match self {
             Self::Made(value) => Arc::unwrap_or_clone(value),
@@ -75,7 +75,7 @@ impl<T: Clone> Shared<'_, T> {
 }
 
 impl<T> Shared<'_, Vec<T>> {
-    /// How many values were made for it.
+    /// The number of values that were allocated for it.
     fn made(&self) -> usize {
         match self {
             Self::Borrowed(_) => 0,
@@ -92,7 +92,7 @@ pub(super) fn no_labels<'a>() -> Shared<'a, Labels> {
     Shared::Borrowed(&NO_LABELS)
 }
 
-/// The marks of values of which none is null.
+/// The null marks of values of which none is null.
 pub(super) fn no_nulls<'a>() -> Shared<'a, Vec<bool>> {
     Shared::Borrowed(&NO_NULLS)
 }
@@ -100,11 +100,11 @@ pub(super) fn no_nulls<'a>() -> Shared<'a, Vec<bool>> {
 /// The points of a series.
 #[derive(Clone, Debug)]
 pub struct Points<'a> {
-    /// When they are, in nanoseconds since 1970, in ascending order.
+    /// Their times, in nanoseconds since 1970, in ascending order.
     pub times: Shared<'a, Vec<i64>>,
-    /// Their values. That of a point which is null means nothing.
+    /// Their values. The value of a null point is meaningless.
     pub numbers: Shared<'a, Vec<f64>>,
-    /// Which are null: empty if none is, else as long as the values.
+    /// Which of them are null: empty if none is, else as long as the values.
     pub nulls: Shared<'a, Vec<bool>>,
 }
 
@@ -138,7 +138,7 @@ impl Points<'_> {
     }
 }
 
-/// What a member of a set is.
+/// The data of a member of a set.
 #[derive(Clone, Debug)]
 pub enum Data<'a> {
     /// A number, which can be null.
@@ -147,11 +147,11 @@ pub enum Data<'a> {
     Series(Points<'a>),
 }
 
-/// How many values take as much memory as a member of a set without its points.
+/// The memory of a member of a set without its points, in values.
 pub(super) const ITEM: usize = 12;
 
 impl Data<'_> {
-    /// How many values take as much memory as what was made for it.
+    /// The memory that was allocated for it, in values.
     pub(super) fn made(&self) -> usize {
         match self {
             Self::Number(_) => ITEM,
@@ -163,16 +163,16 @@ impl Data<'_> {
 /// A member of a set.
 #[derive(Clone, Debug)]
 pub struct Item<'a> {
-    /// What tells it from others.
+    /// The labels that distinguish it from others.
     pub labels: Shared<'a, Labels>,
-    /// What it is.
+    /// Its data.
     pub data: Data<'a>,
 }
 
-/// What an expression works on, and makes.
+/// The input and the result of an expression.
 #[derive(Clone, Debug)]
 pub enum Set<'a> {
-    /// A source had nothing.
+    /// A source has returned no data.
     NoData,
     /// A number that belongs to nothing, like a constant.
     Scalar(Option<f64>),
@@ -202,7 +202,7 @@ impl<'a> Set<'a> {
         Self::Items(vec![Item { labels: no_labels(), data: Data::Number(number) }])
     }
 
-    /// Makes each item anew. What it was is no longer held.
+    /// Replaces the data of each item. The memory of the old data is no longer held.
     pub(super) fn try_map(
         self,
         meter: &mut Meter,
@@ -227,7 +227,7 @@ impl<'a> Set<'a> {
         made.collect::<Result<_, _>>().map(Self::Items)
     }
 
-    /// How many values take as much memory as what was made for it.
+    /// The memory that was allocated for it, in values.
     pub(super) fn made(&self) -> usize {
         match self {
             Self::NoData | Self::Scalar(_) => 0,
@@ -262,7 +262,7 @@ pub(super) mod examples {
         Item { labels: labels(text).into(), data: Data::Series(points) }
     }
 
-    /// A set as a text that is easily compared: `host=a: 1 2 null`, with the times where they are asked for.
+    /// A set as a text that is easily compared: `host=a: 1 2 null`, with the times if `with_times` is true.
     pub(crate) fn show(set: &Set<'_>, with_times: bool) -> Vec<String> {
         let value = |value: Option<f64>| value.map_or("null".to_owned(), |value| value.to_string());
         match set {

@@ -7,7 +7,7 @@ use super::reason::Reason;
 use super::set::{Data, Points, Set, Shared};
 use crate::source::frame::Labels;
 
-/// What a value is compared with.
+/// The comparison of a value with a limit or a range.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Evaluator {
     Above(f64),
@@ -22,7 +22,7 @@ pub(super) enum Evaluator {
     OutsideIncluded(f64, f64),
 }
 
-/// Does something with the test that an evaluator is, which is looked up once for a column.
+/// Evaluates an expression with the test of an evaluator, which is matched once for a column.
 macro_rules! with_evaluator {
     ($evaluator:expr, $matches:ident => $work:expr) => {
         match $evaluator {
@@ -93,17 +93,17 @@ impl Evaluator {
     }
 }
 
-/// Tells for each number or point whether it passes a threshold: 1 if it does, 0 if not, null of null.
+/// Computes for each number or point whether it passes a threshold: 1 if it does, 0 if not, null for null.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Threshold {
     pub(super) input: String,
     evaluator: Evaluator,
-    /// What ends it for those that have passed before.
+    /// The threshold for the recovery of members that have passed before.
     recovery: Option<Evaluator>,
 }
 
 impl Threshold {
-    /// Reads the members of an expression. It fails with a text that says what is wrong with them.
+    /// Reads the members of an expression. It fails with an error message.
     pub fn try_read(members: &Members) -> Result<Self, String> {
         let conditions = model::objects(members, "conditions", 1)?;
         let evaluator = |name| -> Result<Option<Evaluator>, String> {
@@ -118,14 +118,14 @@ impl Threshold {
         })
     }
 
-    /// Whether those that have passed the threshold have to pass another one to recover.
+    /// Whether members that have passed the threshold have to pass another one to recover.
     #[must_use]
     pub fn has_recovery(&self) -> bool {
         self.recovery.is_some()
     }
 
-    /// Tells what passes. What has passed before, which is told by its labels, still does until it passes the threshold of
-    /// recovery, if there is one.
+    /// Computes which members pass. A member that has passed before, identified by its labels, still does until it
+    /// passes the threshold of recovery, if there is one.
     pub fn evaluate<'a>(
         &self,
         input: Set<'a>,
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn evaluators() {
-        // What matches of 1 to 5 and NaN.
+        // The matches among 1 to 5 and NaN.
         let cases = [
             ("gt", json!([3]), "000110"),
             ("lt", json!([3]), "110000"),

@@ -1,11 +1,11 @@
-//! The panels of a dashboard, and by what they are known again.
+//! The panels of a dashboard, and the keys that identify them across versions.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::text_of;
 use crate::kernel::json::JsonValue;
 
-/// By what a panel is known again. Clients leave ids out, repeat them and write them as texts.
+/// The name that identifies a panel across versions. Clients omit ids, repeat them and write them as texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum PanelName<'a> {
     Number(i64),
@@ -14,7 +14,7 @@ pub(super) enum PanelName<'a> {
     Title(&'a str),
 }
 
-/// A panel among those of its name, from 0.
+/// The key of a panel: its name, and its number among the panels of that name, from 0.
 pub(super) type PanelKey<'a> = (PanelName<'a>, usize);
 
 /// The place of a panel: the list of the dashboard, and the row it is in.
@@ -27,7 +27,7 @@ pub(super) struct Panel<'a> {
     pub(super) place: Place<'a>,
 }
 
-/// All panels of a dashboard, those inside rows too.
+/// All panels of a dashboard, including those inside rows.
 #[derive(Default)]
 pub(super) struct Panels<'a> {
     pub(super) by_key: BTreeMap<PanelKey<'a>, Panel<'a>>,
@@ -45,7 +45,7 @@ impl<'a> Panels<'a> {
         panels
     }
 
-    /// Adds the panels of a list with those in its rows, which are no deeper than a document may be.
+    /// Adds the panels of a list and of its rows. The recursion is bounded by the maximum depth of a document.
     fn add(&mut self, list: Option<JsonValue<'a>>, place: Place<'a>) {
         for value in list.into_iter().flat_map(JsonValue::items) {
             let name = name_of(value);
@@ -58,7 +58,7 @@ impl<'a> Panels<'a> {
         }
     }
 
-    /// The order of those panels that the other dashboard has in the same place.
+    /// The order of the panels that the other dashboard has in the same place.
     pub(super) fn order_beside<'s>(&'s self, other: &'s Self) -> impl Iterator<Item = &'s PanelKey<'a>> {
         let place = |panels: &Self, key: &PanelKey<'a>| panels.by_key.get(key).map(|panel| panel.place);
         self.order.iter().filter(move |key| place(self, key) == place(other, key))

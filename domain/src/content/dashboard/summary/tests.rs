@@ -116,7 +116,7 @@ fn panels_are_known_by_whatever_their_ids_are() {
     assert_eq!(told(&row(r#""title":"A""#), &row(r#""title":"B""#)), ["panel “B” was called “A” before"]);
 }
 
-/// Numbers that look random and are the same each time.
+/// Pseudorandom numbers, the same in each run.
 struct Numbers(u64);
 
 impl Numbers {
@@ -180,7 +180,7 @@ fn whenever_anything_changes_something_is_told() {
     }
 }
 
-/// What is told of the only panel of a dashboard that becomes another.
+/// The description of the change of the only panel of a dashboard.
 fn told_of_panel(before: &str, after: &str) -> (String, Vec<String>) {
     let dashboard = |panel: &str| format!(r#"{{"dashboard":{{"panels":[{{"id":1,{panel}}}]}}}}"#);
     let mut found = sentences(&dashboard(before), &dashboard(after));
@@ -244,7 +244,7 @@ fn what_has_no_words_of_its_own_is_named() {
     }
     let beside = |number: u8| format!(r#"{{"dashboard":{{}},"x":{number}}}"#);
     assert_eq!(texts(&beside(1), &beside(2)), ["the dashboard changed"]);
-    // What is told of its parts is not told of the whole again.
+    // Changes that are described for the parts are not repeated for the whole dashboard.
     let parts = |number: u8| {
         format!(
             r#"{{"panels":[{{"id":1,"x":{number}}}],"rows":[],"templating":{{"list":[{{"name":"a","x":{number}}}]}}}}"#

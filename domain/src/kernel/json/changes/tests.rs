@@ -3,7 +3,7 @@ use super::*;
 
 const ENOUGH: usize = 16 * 1024 * 1024;
 
-/// The changes one a line: `op path`, `op from>path`, and what it became.
+/// The changes as texts: `op path` or `op from>path`, and `before>after`.
 fn changes(before: &str, after: &str) -> Vec<String> {
     let line = |change: &Change| {
         let from = change.from.as_ref().map(|from| format!("{from}>")).unwrap_or_default();
@@ -52,7 +52,7 @@ fn items_without_names_keep_their_places() {
     assert_eq!(changes("[1,2,3]", "[1,9,2,3]"), ["Add /1 >9"]);
     assert_eq!(changes("[1,2,3,4]", "[1,4]"), ["Remove /1 2>", "Remove /2 3>"]);
     assert_eq!(changes(r#"["a","b"]"#, r#"["b"]"#), ["Remove /0 \"a\">"]);
-    // Two of the same name are none.
+    // Two items of the same name are not identified by it.
     assert_eq!(changes(r#"[{"id":1},{"id":1}]"#, r#"[{"id":1},{"id":2}]"#), ["Replace /1/id 1>2"]);
     assert_eq!(changes("[[1]]", "[[2]]"), ["Replace /0/0 1>2"]);
 }
@@ -80,7 +80,7 @@ fn the_list_is_bounded() {
     });
 }
 
-/// What a comparison comes to as JSON, whether it is cut, and how many changes have values.
+/// The result of a comparison as JSON, whether it is cut, and the number of changes with values.
 fn listed(before: &str, after: &str, max_bytes: usize) -> (String, bool, usize) {
     compared(before, after, |before, after| {
         let changes = list_changes(before, after, max_bytes);
@@ -121,7 +121,7 @@ fn the_text_is_bounded() {
     assert_eq!((text.as_str(), is_cut, told), (r#"[{"op":"replace","path":"","before":null}]"#, true, 0));
 }
 
-/// Each list and object around a value would have it compared once more: with as many as may be, for minutes.
+/// If each list and object around a value compared it once more, the maximum depth would take minutes.
 #[test]
 fn what_is_deep_is_compared_once() {
     let nested = |last: u8| {
@@ -140,7 +140,7 @@ fn items_are_named_by_the_first_member_that_names_them_all() {
         let list = |first: &str, second: &str| format!(r#"[{{"{name}":{first}}},{{"{name}":{second}}}]"#);
         assert_eq!(changes(&list("1", "2"), &list("2", "1")), ["Move /1>/0"], "{name}");
     }
-    // By its id the first is known again, by its name the other would be.
+    // The id identifies another item than the name would.
     let (before, after) = (r#"[{"id":1,"name":"a"},{"id":2,"name":"b"}]"#, r#"[{"id":2,"name":"a"}]"#);
     let expected = [r#"Remove /0 {"id":1,"name":"a"}>"#, r#"Replace /1/name>/0/name "b">"a""#];
     assert_eq!(changes(before, after), expected);

@@ -88,7 +88,7 @@ fn times_are_put_in_order_and_kept_once() {
     });
     let places: Vec<_> = places.collect();
     assert!(places[0] == places[1] && places[2] == places[3] && places[0] != places[2]);
-    // Times that are null are no other ones for looking alike.
+    // Times with nulls are not shared, even if their values are equal.
     let mut with_nulls = frames[..2].to_vec();
     with_nulls[1].fields[0].column =
         Column::Time(Cells { values: vec![1, 2], is_nullable: true, nulls: vec![true, false] });
@@ -282,7 +282,7 @@ fn sets_become_frames() {
     assert_eq!(frames(Set::NoData), [Frame { name: "no data".into(), ..Frame::default() }]);
 }
 
-/// Frames of a set are the same set.
+/// A set that is converted to frames and back is the same set.
 #[test]
 fn frames_of_sets_are_sets_again() {
     let set = Set::new(vec![series("h=a", &[(1, Some(1.5)), (2, None)]), series("h=b", &[])]);

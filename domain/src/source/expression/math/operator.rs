@@ -1,12 +1,12 @@
-//! What operators and functions do with numbers.
+//! The operators and functions on numbers.
 //!
-//! An operator is looked at once for a column; the loop over its numbers is compiled for each operator.
+//! The operator is matched once for a column; the loop over its numbers is compiled for each operator.
 
 use super::super::meter::Meter;
 use super::super::reason::Reason;
 use super::super::set::{Data, Points, Shared, no_nulls};
 
-/// How many steps it is to apply an operator that the processor has no instruction for.
+/// The cost of an operator that the processor has no instruction for, in steps.
 const SLOW: usize = 8;
 
 /// An operator between two values.
@@ -44,7 +44,7 @@ pub(super) enum Function {
     IsNumber,
 }
 
-/// Does something with the function that an operator is.
+/// Evaluates an expression with the function of an operator.
 macro_rules! with_operator {
     ($operator:expr, $function:ident => $work:expr) => {
         match $operator {
@@ -77,7 +77,7 @@ macro_rules! with_operator {
 }
 
 impl Operator {
-    /// Applies it to two values. What is null makes null.
+    /// Applies it to two values. The result is null if either is null.
     pub(super) fn apply(self, left: Option<f64>, right: Option<f64>) -> Option<f64> {
         let (left, right) = left.zip(right)?;
         Some(with_operator!(self, function => function(left, right)))
@@ -87,7 +87,7 @@ impl Operator {
         if matches!(self, Self::Remainder | Self::Power) { SLOW } else { 1 }
     }
 
-    /// Applies it to each point, or to those that two series both have.
+    /// Applies it to each point, or to the points at times that both series have.
     pub(super) fn combine<'a>(
         self,
         left: Data<'a>,
@@ -126,7 +126,7 @@ impl Operator {
     }
 }
 
-/// Applies a function to each value, in place if nobody else has them.
+/// Applies a function to each value, in place if the values are not shared.
 pub(in super::super) fn map(
     mut values: Shared<'_, Vec<f64>>,
     function: impl Fn(f64) -> f64,
@@ -138,7 +138,7 @@ pub(in super::super) fn map(
     values
 }
 
-/// Applies a function to pairs of values, in place if nobody else has those of one side.
+/// Applies a function to pairs of values, in place if the values of one side are not shared.
 fn zip<'a>(
     mut left: Shared<'a, Vec<f64>>,
     mut right: Shared<'a, Vec<f64>>,
@@ -155,7 +155,7 @@ fn zip<'a>(
     if left.unique().is_some() { left } else { right }
 }
 
-/// What is null on either side.
+/// The values that are null on either side.
 fn either<'a>(left: Shared<'a, Vec<bool>>, right: Shared<'a, Vec<bool>>) -> Shared<'a, Vec<bool>> {
     match (left.is_empty(), right.is_empty()) {
         (true, _) => right,
@@ -166,7 +166,7 @@ fn either<'a>(left: Shared<'a, Vec<bool>>, right: Shared<'a, Vec<bool>>) -> Shar
     }
 }
 
-/// The points of both series whose times the other has as well.
+/// The points of both series at times that both have.
 fn aligned<'a>(left: Points<'a>, right: Points<'a>) -> (Points<'a>, Points<'a>) {
     if left.times.equals(&right.times) {
         return (left, right);
@@ -215,7 +215,7 @@ impl Function {
         })
     }
 
-    /// What becomes of null. Operators leave it; functions take it for NaN, as Grafana's do.
+    /// The result for null. Operators leave it null; functions treat it as NaN, as Grafana's do.
     fn of_null(self) -> Option<f64> {
         match self {
             Self::Negate | Self::Not => None,
@@ -309,7 +309,7 @@ mod tests {
         }
     }
 
-    /// What an operator makes of two values, in each form that they may have.
+    /// The result of an operator on two values, in each form that they may have.
     #[test]
     fn columns_say_what_numbers_say() {
         let values = [Some(7.0), Some(0.0), Some(-2.5), None, Some(f64::NAN), Some(f64::INFINITY)];

@@ -13,9 +13,9 @@ use winnow::token::{one_of, take_till, take_while};
 use super::operator::{Function, Operator};
 use super::{Formula, Step};
 
-/// How long a formula may be.
+/// The maximum length of a formula, in bytes.
 pub const MAX_BYTES: usize = 8 * 1024;
-/// How deep parentheses, functions and signs may be nested in one.
+/// The maximum nesting depth of parentheses, functions and signs in a formula.
 pub const MAX_DEPTH: usize = 50;
 
 /// The steps of a formula.
@@ -42,7 +42,7 @@ struct Reader<'s> {
 type Token<O> = Result<O, EmptyError>;
 
 impl<'s> Reader<'s> {
-    /// Says what is wrong with what comes next.
+    /// The error message for the rest of the text.
     fn fault(&self, expected: &str) -> String {
         let at = self.text[..self.text.len() - self.rest.len()].chars().count() + 1;
         match self.rest.chars().next() {
@@ -51,7 +51,7 @@ impl<'s> Reader<'s> {
         }
     }
 
-    /// What comes next, if it is such a token.
+    /// Reads the next token, if it is of this kind.
     fn try_token<O>(&mut self, token: impl Parser<&'s str, O, EmptyError>) -> Option<O> {
         let mut rest = self.rest;
         let found = (token, multispace0).map(|(found, _)| found).parse_next(&mut rest).ok()?;
@@ -63,7 +63,7 @@ impl<'s> Reader<'s> {
         self.try_token(token).map(drop).ok_or_else(|| self.fault(expected))
     }
 
-    /// Values with operators between them that bind at least so tightly.
+    /// Reads values with operators of at least this precedence between them.
     fn operation(&mut self, loosest: u8) -> Result<(), String> {
         self.value()?;
         loop {
@@ -79,7 +79,7 @@ impl<'s> Reader<'s> {
         }
     }
 
-    /// A value, which is one level deeper than what it is in.
+    /// Reads a value, which is one level deeper than its surroundings.
     fn value(&mut self) -> Result<(), String> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
@@ -127,7 +127,7 @@ impl<'s> Reader<'s> {
         }
     }
 
-    /// A function with what it is given.
+    /// Reads a function with its argument.
     fn call(&mut self) -> Result<(), String> {
         const VALUE: &str = "a number, an input like `$A`, a function or `(` was expected";
         let before = self.rest;
@@ -157,7 +157,7 @@ impl<'s> Reader<'s> {
     }
 }
 
-/// An operator between two values, and how tightly it binds.
+/// An operator between two values, and its precedence.
 fn operator(input: &mut &str) -> Token<(Operator, u8)> {
     let loose = alt((
         "||".value((Operator::Or, 0)),
@@ -340,7 +340,7 @@ mod tests {
             let fault = fault(&nested(MAX_DEPTH, open, close));
             assert!(fault.starts_with("nothing nested more than 50 levels deep was expected"), "{fault}");
         }
-        // What stands beside each other is not nested.
+        // Values next to each other are not nested.
         assert!(formula(&vec!["(1)"; 100].join("+")).is_ok());
         assert!(formula(&vec!["1"; MAX_BYTES / 2].join("+")).is_ok());
         assert!(formula(&format!("1{}", " ".repeat(MAX_BYTES - 1))).is_ok());

@@ -38,7 +38,7 @@ impl From<ExpressionFault> for Fault {
 
 type Results = BTreeMap<String, Result<Vec<Frame>, Fault>>;
 
-/// What a client gets to see.
+/// The results that a client receives.
 fn answered(plan: &Plan, mut sources: Results) -> Results {
     let made = plan.evaluate(|name| sources.get(name)?.as_deref().ok());
     sources.retain(|ref_id, _| !plan.is_hidden(ref_id));
@@ -46,7 +46,7 @@ fn answered(plan: &Plan, mut sources: Results) -> Results {
     sources
 }
 
-/// The numbers of all frames of a result, or its fault.
+/// The numbers of all frames of a result, or its error.
 fn shown(results: &Results, ref_id: &str) -> String {
     match results.get(ref_id) {
         None => "nothing".to_owned(),
@@ -225,7 +225,7 @@ fn expressions_are_a_bounded_number() {
     assert!(parse(&with_sources).is_ok());
 }
 
-/// One that makes too much has no result, and others have theirs.
+/// An expression that exceeds the memory limit has no result, and the others have theirs.
 #[test]
 fn who_makes_too_much_fails_alone() {
     let points: Vec<_> = (0..1_000_000).map(|time| (time, 1.0)).collect();
