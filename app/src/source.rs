@@ -2,6 +2,7 @@
 
 pub mod backend;
 pub mod data_source;
+pub mod observer;
 pub(crate) mod permission;
 pub mod query;
 pub mod room;

@@ -23,4 +23,5 @@ pub mod rebuild;
 pub mod secret;
 pub mod server_key;
 pub mod session;
+pub mod source_metrics;
 pub mod verify;

@@ -24,6 +24,7 @@ use crate::source::backend::{
     SourceProxy, SourceSettings, SourceUser, all_failed,
 };
 use crate::source::data_source::{DataSourceKey, DataSourceReader, DataSourceView, DataSources};
+use crate::source::observer::{CallKind, CallObserver, RunningCall};
 use crate::source::room::{AnswerRoom, AnswerRooms};
 use crate::{Permission, Scope, Workers};
 use circuit::{Circuits, Entered};
@@ -87,12 +88,14 @@ struct SourceCall {
     context: SourceContext,
     entered: Entered,
     admission: Admission,
+    running: RunningCall,
 }
 
 impl SourceCall {
     /// Records the outcome of the call. A response keeps its slot until its body was read.
     fn ended(self, answered: Result<ResourceResponse, QueryError>) -> Result<ResourceResponse, QueryError> {
         self.entered.note(answered.as_ref().err());
+        self.running.finish(answered.as_ref().map_or_else(|error| error.status, |response| response.status));
         let ResourceResponse { status, headers, body } = answered?;
         let place = (self.entered, self.admission);
         let body = body.inspect(move |_| {
@@ -112,6 +115,11 @@ impl Backends {
     pub fn with(mut self, types: &[&'static str], backend: &Arc<dyn Backend>) -> Self {
         self.0.extend(types.iter().map(|kind| (*kind, backend.clone())));
         self
+    }
+
+    /// The type of a source, one of a fixed list.
+    fn type_of(&self, source: &SourceSettings) -> &'static str {
+        self.0.get_key_value(source.content.kind.as_str()).map_or("other", |(kind, _)| kind)
     }
 
     fn of(&self, source: &SourceSettings) -> Result<Arc<dyn Backend>, QueryError> {
@@ -145,6 +153,8 @@ pub struct QueryPorts {
     pub max_bytes: usize,
     /// Whether the caller is disclosed to sources.
     pub tells_user: bool,
+    /// Observes the calls.
+    pub observer: Arc<dyn CallObserver>,
 }
 
 /// The use cases of querying data sources.
@@ -232,9 +242,11 @@ impl Queries {
         key: DataSourceKey<'_>,
         headers: Vec<Header>,
     ) -> Result<Health, AskError> {
-        let call = self.enter(scope, key, headers).await?;
+        let call = self.enter(scope, key, headers, CallKind::Health).await?;
         let backend = self.ports.backends.of(&call.context.source)?;
-        Ok(backend.check_health(&call.context).await)
+        let health = backend.check_health(&call.context).await;
+        call.running.finish(if health.is_ok { 200 } else { 400 });
+        Ok(health)
     }
 
     /// Sends a request other than a query to a source.
@@ -245,7 +257,7 @@ impl Queries {
         key: DataSourceKey<'_>,
         request: ResourceRequest,
     ) -> Result<ResourceResponse, AskError> {
-        let call = self.enter(scope, key, request.headers.clone()).await?;
+        let call = self.enter(scope, key, request.headers.clone(), CallKind::Resource).await?;
         let backend = self.ports.backends.of(&call.context.source)?;
         let answered = backend.call_resource(&call.context, request).await;
         Ok(call.ended(answered)?)
@@ -259,7 +271,7 @@ impl Queries {
         key: DataSourceKey<'_>,
         request: ResourceRequest,
     ) -> Result<ResourceResponse, AskError> {
-        let call = self.enter(scope, key, request.headers.clone()).await?;
+        let call = self.enter(scope, key, request.headers.clone(), CallKind::Proxy).await?;
         let answered = self.ports.proxy.forward(&call.context, request).await;
         Ok(call.ended(answered)?)
     }
@@ -281,6 +293,8 @@ impl Queries {
             Err(error) => return Ok(Arc::new(answered(all_failed(&queries, &error)))),
         };
         let (circuit, calls) = (self.circuits.of(&context.source), self.calls.clone());
+        let (observer, source_type) =
+            (self.ports.observer.clone(), self.ports.backends.type_of(&context.source));
         let key = flight::key(&context, &queries);
         let call = async move {
             let entered = match circuit.enter(&context.source.content.name).await {
@@ -291,8 +305,11 @@ impl Queries {
                 Ok(admission) => admission,
                 Err(error) => return all_failed(&queries, &error.into()),
             };
+            let running = RunningCall::start(observer, source_type, CallKind::Query);
             let answers = backend.query(&context, &queries).await;
             answers.values().for_each(|answer| entered.note(answer.as_ref().err()));
+            let failed = answers.values().find_map(|answer| answer.as_ref().err());
+            running.finish(failed.map_or(200, |error| error.status));
             answers
         };
         Ok(self.flights.join(key, call.map(answered)).await)
@@ -303,13 +320,19 @@ impl Queries {
         scope: &Scope,
         key: DataSourceKey<'_>,
         headers: Vec<Header>,
+        kind: CallKind,
     ) -> Result<SourceCall, AskError> {
         let view = self.find(scope, key).await?;
         let room = self.rooms.of_request(scope.org());
         let context = self.context(scope, &room, view, headers).await?;
         let entered = self.circuits.of(&context.source).enter(&context.source.content.name).await?;
         let admission = self.calls.admit(scope.org(), MAX_WAIT).await?;
-        Ok(SourceCall { context, entered, admission })
+        let running = self.start(&context.source, kind);
+        Ok(SourceCall { context, entered, admission, running })
+    }
+
+    fn start(&self, source: &SourceSettings, kind: CallKind) -> RunningCall {
+        RunningCall::start(self.ports.observer.clone(), self.ports.backends.type_of(source), kind)
     }
 
     async fn find(&self, scope: &Scope, key: DataSourceKey<'_>) -> Result<DataSourceView> {

@@ -51,7 +51,7 @@ pub fn wire(config: &Config, database: &DatabaseServer, clock: Arc<dyn Clock>) -
         account: accounts.services,
         rights: rights.services(commands.clone(), kinds),
         content: contents,
-        source: source.services(&kernel, commands, &rights),
+        source: source.services(&kernel, commands, &rights)?,
         record: records,
         commands: commands.clone(),
         settings: Arc::new(Settings::new(config.settings().clone())),

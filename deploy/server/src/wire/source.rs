@@ -7,7 +7,8 @@ use kymograph_app::source::SourceServices;
 use kymograph_app::source::backend::Backend;
 use kymograph_app::source::data_source::{DataSources, GuardedDataSources};
 use kymograph_app::source::query::{Backends, Queries, QueryPorts};
-use kymograph_app::{Commands, Workers};
+use kymograph_app::{Commands, Error, Result, Workers};
+use kymograph_infra::source_metrics::SourceMetrics;
 use kymograph_projections::source::data_source::PgDataSourceReader;
 use kymograph_sources::alertmanager::AlertmanagerBackend;
 use kymograph_sources::client::HttpClients;
@@ -45,13 +46,14 @@ impl SourceReaders {
         kernel: &Kernel<'_>,
         commands: &Commands,
         rights: &RightsReaders,
-    ) -> SourceServices {
+    ) -> Result<SourceServices> {
         let data_sources = Arc::new(DataSources::new(
             commands.clone(),
             self.data_sources.clone(),
             rights.authorization.clone(),
             kernel.ids.clone(),
         ));
+        let metrics = SourceMetrics::try_new(&kernel.registry).map_err(Error::internal)?;
         let settings = &kernel.config.data_proxy;
         let egress = Egress::new(settings.egress.clone());
         let clients = Arc::new(HttpClients::new(egress.clone(), settings.client.clone()));
@@ -64,8 +66,9 @@ impl SourceReaders {
             clock: kernel.clock.clone(),
             max_bytes: settings.response_limit.unwrap_or(MAX_ANSWER_BYTES).min(MAX_ANSWER_BYTES),
             tells_user: settings.client.sends_user,
+            observer: Arc::new(metrics),
         };
-        SourceServices { data_sources, queries: Arc::new(Queries::new(ports)) }
+        Ok(SourceServices { data_sources, queries: Arc::new(Queries::new(ports)) })
     }
 }
 
