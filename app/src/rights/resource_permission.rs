@@ -1,4 +1,4 @@
-//! Permissions of folders, dashboards and data sources: reading them, and in [`change`] changing them.
+//! Permissions of folders, dashboards and data sources: reading them, and in `change` changing them.
 //! [`crate::rights::authorization`] decides about their effects.
 
 mod change;
