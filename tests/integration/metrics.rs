@@ -1,7 +1,7 @@
 //! Metrics, as Prometheus reads them.
 
 use axum::http::Method;
-use kymograph_tests::{Client, TestServer};
+use kymograph_tests::{Client, TestServer, upstream_url};
 use serde_json::json;
 
 async fn metrics(client: &Client) -> String {
@@ -107,4 +107,39 @@ async fn the_page_can_be_closed_to_others_and_left_out() {
     let server = TestServer::with_settings(&["metrics.enabled=false"]).await;
     let request = server.anonymous().request(Method::GET, "/metrics");
     assert_eq!(request.send().await.unwrap().status().as_u16(), 404);
+}
+
+#[tokio::test]
+async fn calls_of_data_sources_are_counted_by_type_and_not_by_source() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    for kind in ["testdata", "zebra"] {
+        let source = json!({"name": kind, "uid": kind, "type": kind, "url": upstream_url()});
+        admin.post("/api/datasources", &source).await.expect(200);
+    }
+    let query = |scenario: &str| {
+        let query = json!({"refId": "A", "datasource": {"uid": "testdata"}, "scenarioId": scenario});
+        json!({"from": "now-1h", "to": "now", "queries": [query]})
+    };
+    admin.post("/api/ds/query", &query("random_walk")).await.expect(200);
+    admin.post("/api/ds/query", &query("server_error_500")).await.expect(400);
+    admin.get("/api/datasources/uid/testdata/health").await.expect(200);
+    admin.get("/api/datasources/uid/testdata/resources/nothing").await.expect(404);
+    admin.get("/api/datasources/proxy/uid/zebra/x").await.expect(200);
+    let text = metrics(&server.anonymous()).await;
+    for (labels, expected) in [
+        ("code=\"200\",datasource_type=\"testdata\",endpoint=\"query\"", 1.0),
+        ("code=\"500\",datasource_type=\"testdata\",endpoint=\"query\"", 1.0),
+        ("code=\"200\",datasource_type=\"testdata\",endpoint=\"health\"", 1.0),
+        ("code=\"404\",datasource_type=\"testdata\",endpoint=\"resource\"", 1.0),
+        ("code=\"200\",datasource_type=\"other\",endpoint=\"proxy\"", 1.0),
+    ] {
+        let found = value(&text, &format!("grafana_datasource_request_total{{{labels}}}"));
+        assert!((found - expected).abs() < f64::EPSILON, "{labels}: {found}");
+    }
+    assert!(value(&text, "grafana_datasource_request_in_flight").abs() < f64::EPSILON);
+    let timed = "datasource_type=\"testdata\",endpoint=\"query\"";
+    let timed = value(&text, &format!("grafana_datasource_request_duration_seconds_count{{{timed}}}"));
+    assert!((timed - 2.0).abs() < f64::EPSILON);
+    assert!(!text.contains("zebra"));
 }
