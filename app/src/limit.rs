@@ -180,6 +180,12 @@ pub const LIMITS: &[Limit] = &[
         answer: "413, or 413 for the query",
     },
     Limit {
+        what: "Minimum rate of a response of a data source above 128 KiB, per second",
+        at: "After 3 s",
+        most: Amount::Bytes(room::MIN_BYTES_PER_SECOND),
+        answer: "The query is 502 or 504",
+    },
+    Limit {
         what: "Concurrent medium requests to data sources",
         at: "An org",
         most: Amount::Count(room::MAX_MEDIUM_OF_ORG as u64),

@@ -226,7 +226,7 @@ impl SourceClient {
         Ok(ResourceResponse {
             status: response.status().as_u16(),
             headers: header::of_answer(response.headers()),
-            body: body::stream(response.into_body(), context.max_bytes, self.timeout),
+            body: body::stream(response.into_body(), self.settings.max_streamed_bytes, self.timeout),
         })
     }
 

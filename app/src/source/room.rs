@@ -7,7 +7,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kymograph_domain::OrgId;
 
@@ -30,6 +30,8 @@ pub const MAX_MEDIUM: usize = 24;
 pub const MAX_LARGE_OF_ORG: usize = 3;
 /// The maximum number of requests that hold up to [`LARGE_BYTES`].
 pub const MAX_LARGE: usize = 6;
+/// One in this many turns is for orgs that have another one already: a few orgs cannot take the turns of all.
+const FURTHER: usize = 3;
 /// The maximum number of requests that hold more.
 pub const MAX_HUGE: usize = 1;
 /// How long a request waits for a turn. It is short because the request may hold a connection that the holder of the turn
@@ -43,10 +45,40 @@ const TOO_MANY: overload::Refusal =
 
 /// The classes of requests by the number of bytes that they hold.
 pub(super) struct AnswerRooms {
-    medium: Admissions,
-    large: Admissions,
-    huge: Admissions,
+    medium: Turns,
+    large: Turns,
+    huge: Turns,
     wait: Duration,
+}
+
+/// The turns of a class: each org's first one, and further ones.
+struct Turns {
+    first: Admissions,
+    further: Admissions,
+}
+
+impl Turns {
+    fn new(most: usize, most_of_org: usize) -> Self {
+        let further = most / FURTHER;
+        Self {
+            first: Admissions::new(most - further, 1, TOO_MANY),
+            further: Admissions::new(further, most_of_org - 1, TOO_MANY),
+        }
+    }
+
+    fn try_admit(&self, org: OrgId) -> Option<Admission> {
+        self.first.try_admit(org).or_else(|| self.further.try_admit(org))
+    }
+
+    async fn admit(&self, org: OrgId, wait: Duration) -> Result<Admission> {
+        if let Some(admission) = self.try_admit(org) {
+            return Ok(admission);
+        }
+        tokio::select! {
+            first = self.first.admit(org, wait) => first,
+            Ok(further) = self.further.admit(org, wait) => Ok(further),
+        }
+    }
 }
 
 impl Default for AnswerRooms {
@@ -57,13 +89,13 @@ impl Default for AnswerRooms {
 
 impl AnswerRooms {
     fn new(wait: Duration) -> Self {
-        let medium = Admissions::new(MAX_MEDIUM, MAX_MEDIUM_OF_ORG, TOO_MANY);
-        let large = Admissions::new(MAX_LARGE, MAX_LARGE_OF_ORG, TOO_MANY);
-        Self { medium, large, huge: Admissions::new(MAX_HUGE, MAX_HUGE, TOO_MANY), wait }
+        let medium = Turns::new(MAX_MEDIUM, MAX_MEDIUM_OF_ORG);
+        let large = Turns::new(MAX_LARGE, MAX_LARGE_OF_ORG);
+        Self { medium, large, huge: Turns::new(MAX_HUGE, MAX_HUGE), wait }
     }
 
     /// The turns of a class; `None` if it needs none.
-    fn turns(&self, class: Class) -> Option<&Admissions> {
+    fn turns(&self, class: Class) -> Option<&Turns> {
         match class {
             Class::Small => None,
             Class::Medium => Some(&self.medium),
@@ -223,6 +255,11 @@ impl AnswerShare {
         self.room.give_back(given);
     }
 
+    /// Takes over what another part of the same request holds.
+    pub(super) fn absorb(&self, part: &Self) {
+        self.bytes.fetch_add(part.bytes.swap(0, Ordering::Relaxed), Ordering::Relaxed);
+    }
+
     /// Releases all but `bytes`.
     pub fn keep(&self, bytes: usize) {
         self.give_back(self.bytes().saturating_sub(bytes));
@@ -238,6 +275,40 @@ impl std::fmt::Debug for AnswerShare {
 impl Drop for AnswerShare {
     fn drop(&mut self) {
         self.keep(0);
+    }
+}
+
+/// How long a source may send nothing at first, once its response needs a turn.
+const GRACE: Duration = Duration::from_secs(3);
+/// The minimum rate of such a response, in bytes per second: a slow source must not hold a turn for long.
+pub const MIN_BYTES_PER_SECOND: usize = 512 * 1024;
+
+/// The pace at which a response must arrive while it holds a turn.
+#[derive(Debug, Default)]
+pub struct Pace {
+    begun: Option<Instant>,
+    waited: Duration,
+}
+
+impl Pace {
+    /// The time by which more must arrive, after so many bytes; `None` while the response needs no turn.
+    pub fn deadline(&mut self, bytes: usize) -> Option<Instant> {
+        if bytes <= SMALL_BYTES {
+            return None;
+        }
+        let begun = *self.begun.get_or_insert_with(Instant::now);
+        let millis = (bytes - SMALL_BYTES) as u64 * 1000 / MIN_BYTES_PER_SECOND as u64;
+        Some(begun + self.waited + GRACE + Duration::from_millis(millis))
+    }
+
+    /// Reserves bytes. The time that this takes is not the source's.
+    pub async fn take(&mut self, share: &AnswerShare, bytes: usize) -> Result<()> {
+        let begun = Instant::now();
+        let taken = share.take(bytes).await;
+        if self.begun.is_some() {
+            self.waited += begun.elapsed();
+        }
+        taken
     }
 }
 
@@ -269,6 +340,29 @@ mod tests {
         rooms.of_request(OrgId(2)).share().take(MEDIUM_BYTES).await.unwrap();
         held.pop();
         next.take(1).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn two_orgs_do_not_take_the_turns_of_others() {
+        let rooms = rooms(SHORT);
+        let mut held = Vec::new();
+        for org in [2, 2, 2, 3, 3, 3] {
+            let share = rooms.of_request(OrgId(org)).share();
+            if share.take(MEDIUM_BYTES + 1).await.is_ok() {
+                held.push(share);
+            }
+        }
+        assert_eq!(held.len(), 2 + MAX_LARGE / FURTHER);
+        rooms.of_request(ORG).share().take(LARGE_BYTES).await.unwrap();
+    }
+
+    #[test]
+    fn a_response_with_a_turn_must_keep_pace() {
+        let mut pace = Pace::default();
+        assert_eq!(pace.deadline(SMALL_BYTES), None);
+        let first = pace.deadline(SMALL_BYTES + 1).unwrap();
+        let later = pace.deadline(SMALL_BYTES + 2 * MIN_BYTES_PER_SECOND).unwrap();
+        assert_eq!(later - first, Duration::from_secs(2));
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use kymograph_domain::limit::{Amount, Limit};
 use kymograph_projections::kernel::database::share_of;
 
-use crate::config::Config;
+use crate::config::{Config, DataProxyConfig};
 use crate::serve::connection::{MAX_SILENCE, MIN_SENT_BYTES_PER_SECOND, SMALL_BUFFER};
 use crate::serve::connections::{MAX_ANSWER_BYTES, MAX_BUFFER_BYTES, MIN_TAKEN_BYTES, RESERVED_TIMEOUT};
 use crate::serve::descriptors::MAX_CONNECTIONS;
@@ -22,7 +22,8 @@ pub fn print(config: &Config) {
 /// The limits of a server with this configuration, as Markdown.
 #[must_use]
 pub fn document(config: &Config) -> String {
-    let settings = settings(config);
+    let mut settings = settings(config);
+    settings.extend(settings_of_sources(&config.data_proxy));
     let sections: [(&str, &[&[Limit]]); 7] = [
         ("Settings", &[&settings]),
         ("Connections", &[CONNECTIONS]),
@@ -151,18 +152,6 @@ fn settings(config: &Config) -> Vec<Limit> {
             answer: "The connection is closed",
         },
         Limit {
-            what: "Duration of a response of a data source",
-            at: "`[dataproxy] timeout`, unless the data source has its own",
-            most: Amount::Time(config.data_proxy.client.timeout),
-            answer: "The query is 504",
-        },
-        Limit {
-            what: "Rows of a response of PostgreSQL as a data source",
-            at: "`[dataproxy] row_limit`",
-            most: Amount::Count(config.data_proxy.row_limit as u64),
-            answer: "The first ones, and a notice",
-        },
-        Limit {
             what: "Concurrent reads of the database by an org",
             at: "A quarter of `[database] max_open_conn`",
             most: Amount::Count(share_of(config.database.readers()) as u64),
@@ -179,6 +168,29 @@ fn settings(config: &Config) -> Vec<Limit> {
             at: "An eighth of `[database] max_open_conn`",
             most: Amount::Count(share_of(share_of(config.database.writers())) as u64),
             answer: "Others wait, then 429",
+        },
+    ]
+}
+
+fn settings_of_sources(config: &DataProxyConfig) -> Vec<Limit> {
+    vec![
+        Limit {
+            what: "Duration of a response of a data source",
+            at: "`[dataproxy] timeout`, unless the data source has its own",
+            most: Amount::Time(config.client.timeout),
+            answer: "The query is 504",
+        },
+        Limit {
+            what: "Response of a data source to a query",
+            at: "`[dataproxy] response_limit`, at most 16 MiB",
+            most: Amount::Bytes(config.max_answer_bytes()),
+            answer: "The query is 502",
+        },
+        Limit {
+            what: "Rows of a response of PostgreSQL as a data source",
+            at: "`[dataproxy] row_limit`",
+            most: Amount::Count(config.row_limit as u64),
+            answer: "The first ones, and a notice",
         },
     ]
 }

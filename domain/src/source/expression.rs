@@ -27,7 +27,7 @@ pub use convert::Converter;
 pub use join::MAX_SERIES;
 pub use math::{Formula, MAX_BYTES, MAX_DEPTH};
 pub use meter::{MAX_VALUES, MAX_WORK, Meter};
-pub use plan::{Plan, PlannedQuery};
+pub use plan::{Evaluation, Plan, PlannedQuery};
 pub use reason::{ExpressionError, ExpressionFault, Reason};
 pub use resample::MAX_POINTS;
 pub use set::{Data, Item, Points, Set, Shared};

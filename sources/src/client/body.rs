@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use futures_util::stream::{BoxStream, try_unfold};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
-use kymograph_app::source::room::AnswerShare;
+use kymograph_app::source::room::{AnswerShare, MIN_BYTES_PER_SECOND, Pace};
 use tokio::time::{Instant, timeout_at};
 
 /// The maximum time to forward a response.
@@ -33,6 +33,9 @@ pub(super) enum BodyError {
     /// Its encoding was not requested.
     #[error("answered with an encoding that was not asked for")]
     Encoding,
+    /// It arrives too slowly to be kept in memory.
+    #[error("sends its answer at less than {} KiB per second, too slowly for its size", MIN_BYTES_PER_SECOND / 1024)]
+    Slow,
     /// The memory budget for it is exhausted.
     #[error("{}", .0.message())]
     NoRoom(kymograph_app::Error),
@@ -93,36 +96,51 @@ pub(super) async fn read(
     let capacity =
         if encoding == Encoding::Identity { usize::try_from(announced).unwrap_or_default() } else { 0 };
     let mut plain = Bounded { bytes: Vec::with_capacity(capacity), limit, is_exceeded: false };
+    let mut pace = Pace::default();
     if encoding == Encoding::Identity {
-        while let Some(frame) = body.frame().await {
-            let Ok(data) = frame?.into_data() else { continue };
-            share.take(data.len()).await.map_err(BodyError::NoRoom)?;
+        while let Some(frame) = next(&mut body, pace.deadline(plain.bytes.len())).await? {
+            let Ok(data) = frame.into_data() else { continue };
+            pace.take(share, data.len()).await.map_err(BodyError::NoRoom)?;
             plain.write_all(&data).map_err(|_| BodyError::TooLarge(limit))?;
         }
         return Ok(plain.bytes);
     }
     let mut decoder = MultiGzDecoder::new(plain);
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame?.into_data() else { continue };
+    while let Some(frame) = next(&mut body, pace.deadline(decoder.get_ref().bytes.len())).await? {
+        let Ok(data) = frame.into_data() else { continue };
         for part in data.chunks(COMPRESSED_PART) {
             let before = decoder.get_ref().bytes.len();
             if decoder.write_all(part).is_err() {
                 let is_exceeded = decoder.get_ref().is_exceeded;
                 return Err(if is_exceeded { BodyError::TooLarge(limit) } else { BodyError::Gzip });
             }
-            share.take(decoder.get_ref().bytes.len() - before).await.map_err(BodyError::NoRoom)?;
+            let more = decoder.get_ref().bytes.len() - before;
+            pace.take(share, more).await.map_err(BodyError::NoRoom)?;
         }
     }
     decoder.finish().map(|plain| plain.bytes).map_err(|_| BodyError::Gzip)
 }
 
+/// The next frame of a body, which must arrive in time.
+async fn next(
+    body: &mut Incoming,
+    deadline: Option<std::time::Instant>,
+) -> Result<Option<hyper::body::Frame<Bytes>>, BodyError> {
+    let frame = match deadline {
+        Some(deadline) => timeout_at(deadline.into(), body.frame()).await.map_err(|_| BodyError::Slow)?,
+        None => body.frame().await,
+    };
+    Ok(frame.transpose()?)
+}
+
 /// A body as a stream with a timeout for each part. It fails once it exceeds the limit.
 pub(super) fn stream(
     body: Incoming,
-    limit: usize,
+    limit: Option<usize>,
     patience: Duration,
 ) -> BoxStream<'static, io::Result<Bytes>> {
     let end = Instant::now() + LIFETIME;
+    let limit = limit.unwrap_or(usize::MAX);
     let parts = try_unfold((body, limit), move |(mut body, left)| async move {
         loop {
             let until = (Instant::now() + patience).min(end);

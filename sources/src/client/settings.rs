@@ -47,6 +47,8 @@ pub struct ClientSettings {
     pub max_idle: usize,
     /// Whether sources receive the caller's login as `X-Grafana-User`.
     pub sends_user: bool,
+    /// The maximum size of a response that is streamed to the client, in bytes; `None` without a limit.
+    pub max_streamed_bytes: Option<usize>,
     /// The proxy for all requests. The proxy settings of the environment are ignored.
     pub proxy: Option<ForwardProxy>,
 }
@@ -60,6 +62,7 @@ impl Default for ClientSettings {
             idle_timeout: Duration::from_secs(90),
             max_idle: 100,
             sends_user: false,
+            max_streamed_bytes: None,
             proxy: None,
         }
     }

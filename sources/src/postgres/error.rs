@@ -5,6 +5,7 @@ use std::io;
 use fallible_iterator::FallibleIterator;
 use kymograph_app::Error;
 use kymograph_app::source::backend::{ErrorOrigin, QueryError};
+use kymograph_app::source::room::MIN_BYTES_PER_SECOND;
 use postgres_protocol::message::backend::ErrorResponseBody;
 
 use super::query::QUERY_TIMEOUT;
@@ -34,6 +35,8 @@ pub(super) enum SourceError {
     TimedOut,
     /// The statement is a `COPY`.
     Copy,
+    /// It sends its rows too slowly for them to be kept in memory.
+    Slow,
     /// The memory budget for the response is exhausted.
     NoRoom(Error),
 }
@@ -121,6 +124,10 @@ impl SourceError {
                 format!("{name}: the database did not answer within {QUERY_TIMEOUT:?}"),
             ),
             Self::NoRoom(error) => error.into(),
+            Self::Slow => downstream(
+                504,
+                &format!("it sends its rows at less than {} KiB per second", MIN_BYTES_PER_SECOND / 1024),
+            ),
             Self::Copy => downstream(400, "COPY is not served, only statements that return rows"),
         }
     }

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use bytes::BytesMut;
-use kymograph_app::source::room::AnswerShare;
+use kymograph_app::source::room::{AnswerShare, Pace};
 use postgres_protocol::IsNull;
 use postgres_protocol::message::backend::Message;
 use postgres_protocol::message::frontend;
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 
 use super::column::Table;
 use super::error::{Refusal, SourceError};
@@ -126,6 +126,7 @@ async fn receive(
     room: Room<'_>,
 ) -> Result<(Option<Cut>, usize), SourceError> {
     let (mut used, mut taken, mut of_message, mut cut, mut refusal) = (0, 0, 0, None, None);
+    let mut pace = Pace::default();
     let most = room.bytes.max(MAX_MESSAGE_BYTES);
     loop {
         while let Some((tag, total)) = session.peek(most)? {
@@ -157,7 +158,7 @@ async fn receive(
                 used += cost;
                 if used > taken {
                     let step = STEP_BYTES.max(used - taken);
-                    room.share.take(step).await?;
+                    pace.take(room.share, step).await?;
                     taken += step;
                 }
                 table.push(session.message(total).get(HEADER_BYTES..).unwrap_or_default())?;
@@ -167,9 +168,14 @@ async fn receive(
         }
         let announced = session.announced();
         if announced > STEP_BYTES.max(of_message) {
-            room.share.take(announced - of_message).await?;
+            pace.take(room.share, announced - of_message).await?;
             of_message = announced;
         }
-        session.read().await?;
+        match pace.deadline(taken + of_message) {
+            Some(deadline) => {
+                timeout_at(deadline.into(), session.read()).await.map_err(|_| SourceError::Slow)??;
+            }
+            None => session.read().await?,
+        }
     }
 }

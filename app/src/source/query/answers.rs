@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use kymograph_domain::OrgId;
-use kymograph_domain::source::expression::Plan;
+use kymograph_domain::source::expression::{MAX_VALUES, Plan};
 use kymograph_domain::source::frame::Frame;
 
 use super::flight::Answered;
@@ -41,6 +41,13 @@ pub struct HeldAnswers {
     _own: Option<AnswerShare>,
 }
 
+/// The size of a value of an expression.
+const BYTES_OF_VALUE: usize = 8;
+/// How many values expressions may make at first: so many for each value of their inputs, and at least some. Only if these are
+/// not enough, they are evaluated again.
+const MADE_OF_VALUE: usize = 3;
+const FIRST_VALUES: usize = 8 * 1024;
+
 impl QueryAnswers {
     /// Evaluates expressions, on the threads for expensive work: their inputs do not reveal how long it takes.
     pub(super) async fn work_out(
@@ -55,15 +62,29 @@ impl QueryAnswers {
             return Ok(answers);
         }
         let bytes = answers.asked.iter().flat_map(|answered| answered.results.values().flatten());
-        let bytes = bytes.flatten().map(Frame::bytes).sum::<usize>().max(INLINE_BYTES + 1);
-        let evaluate = move || {
-            let made = answers.plan.evaluate(|name| answers.source(name));
-            answers.made = made.into_iter().map(|(name, made)| (name, made.map_err(Into::into))).collect();
-            answers
-        };
-        let answers = workers.run(org, bytes, evaluate).await?;
+        let bytes = bytes.flatten().map(Frame::bytes).sum::<usize>();
+        let (mut taken, mut values) =
+            (0, (bytes / BYTES_OF_VALUE * MADE_OF_VALUE).clamp(FIRST_VALUES, MAX_VALUES));
+        loop {
+            // The memory comes first: nothing is held while this waits for it.
+            answers.share.take(values * BYTES_OF_VALUE - taken).await?;
+            taken = values * BYTES_OF_VALUE;
+            let evaluate = move || {
+                let evaluation = answers.plan.evaluate(values, |name| answers.source(name));
+                (answers, evaluation)
+            };
+            let evaluation;
+            (answers, evaluation) = workers.run(org, bytes.max(INLINE_BYTES + 1), evaluate).await?;
+            if evaluation.ran_out_of_values && values < MAX_VALUES {
+                values = MAX_VALUES;
+                continue;
+            }
+            let made = evaluation.results.into_iter();
+            answers.made = made.map(|(name, made)| (name, made.map_err(Into::into))).collect();
+            break;
+        }
         let made = answers.made.values().flatten().flatten().map(Frame::bytes).sum();
-        answers.share.take(made).await?;
+        answers.share.keep(made);
         Ok(answers)
     }
 
@@ -123,13 +144,11 @@ impl QueryAnswers {
         expected: usize,
         write: Arc<impl Write>,
     ) -> Result<Bytes> {
-        let mut room = 0;
+        // Until the text is there it is a part of its own, which is given back if this is dropped.
+        let (part, mut room) = (share.part(), 0);
         let text = loop {
             let wanted = if room == 0 { expected } else { room };
-            if let Err(error) = share.take(wanted).await {
-                share.give_back(room);
-                return Err(error);
-            }
+            part.take(wanted).await?;
             room += wanted;
             let (answers, write) = (answers.clone(), write.clone());
             match workers.run(org, room, move || write(&answers, room)).await? {
@@ -137,7 +156,8 @@ impl QueryAnswers {
                 written => break written?,
             }
         };
-        share.give_back(room.saturating_sub(text.capacity()));
+        part.keep(text.capacity());
+        share.absorb(&part);
         Ok(text.into())
     }
 }

@@ -27,10 +27,20 @@ pub struct DataProxyConfig {
     pub row_limit: usize,
 }
 
+/// The maximum size of a data source's response to a query, in bytes.
+const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+
 impl DataProxyConfig {
+    /// The maximum size of a data source's response to a query, in bytes. A response that is streamed takes no memory, and is
+    /// limited by `response_limit` only.
+    pub(crate) fn max_answer_bytes(&self) -> usize {
+        self.response_limit.map_or(MAX_ANSWER_BYTES, |limit| limit.min(MAX_ANSWER_BYTES))
+    }
+
     pub(super) fn read(values: &Values) -> Result<Self, ConfigError> {
         let seconds = |name| Ok(Duration::from_secs(values.get("dataproxy", name, value::positive)?));
         let no_limit = |limit| if limit == 0 { None } else { Some(limit) };
+        let response_limit = values.get("dataproxy", "response_limit", value::count).map(no_limit)?;
         let client = ClientSettings {
             timeout: seconds("timeout")?,
             dial_timeout: seconds("dialTimeout")?,
@@ -38,9 +48,9 @@ impl DataProxyConfig {
             idle_timeout: seconds("idle_conn_timeout_seconds")?,
             max_idle: values.get("dataproxy", "max_idle_connections", value::count)?,
             sends_user: values.get("dataproxy", "send_user_header", value::flag)?,
+            max_streamed_bytes: response_limit,
             proxy: values.get("data_sources", "http_proxy", proxy)?,
         };
-        let response_limit = values.get("dataproxy", "response_limit", value::count).map(no_limit)?;
         let row_limit = values.get("dataproxy", "row_limit", value::positive)?;
         Ok(Self { client, egress: egress(values)?, response_limit, row_limit })
     }

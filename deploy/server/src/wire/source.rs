@@ -22,9 +22,6 @@ use kymograph_sources::testdata::{self, TestDataBackend};
 use super::kernel::Kernel;
 use super::rights::RightsReaders;
 
-/// The maximum size of a data source's response in bytes, unless `[dataproxy] response_limit` is less.
-const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
-
 /// The readers of data sources.
 pub(super) struct SourceReaders {
     data_sources: Arc<PgDataSourceReader>,
@@ -64,7 +61,7 @@ impl SourceReaders {
             proxy: Arc::new(HttpProxy::new(clients)),
             workers: kernel.workers.clone(),
             clock: kernel.clock.clone(),
-            max_bytes: settings.response_limit.unwrap_or(MAX_ANSWER_BYTES).min(MAX_ANSWER_BYTES),
+            max_bytes: settings.max_answer_bytes(),
             tells_user: settings.client.sends_user,
             observer: Arc::new(metrics),
         };

@@ -81,11 +81,13 @@ impl DataSourceContent {
     }
 }
 
-/// Whether an address has a password before its host.
+/// Whether an address has a password before its host, in any spelling that a URL parser takes.
 fn has_password(url: &str) -> bool {
-    let (_, rest) = url.split_once("//").unwrap_or(("", url));
-    let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
-    let user = authority.rsplit_once('@').map(|(user, _)| user);
+    let url = url.split(['?', '#']).next().unwrap_or_default().replace('\\', "/");
+    // Any number of slashes can follow the scheme.
+    let rest = url.split_once(":/").map_or(url.as_str(), |(_, rest)| rest).trim_start_matches('/');
+    let authority = rest.split('/').next().unwrap_or_default();
+    let user = authority.rsplit_once(['@', '\u{ff20}']).map(|(user, _)| user);
     user.and_then(|user| user.split_once(':')).is_some_and(|(_, password)| !password.is_empty())
 }
 

@@ -148,6 +148,14 @@ fn settings_are_checked() {
             DataSourceContent { url: "ann:secret@a".to_owned(), ..plain() },
             Err(DataSourceError::PasswordInUrl),
         ),
+        (
+            DataSourceContent { url: r"http:\/ann:secret@a".to_owned(), ..plain() },
+            Err(DataSourceError::PasswordInUrl),
+        ),
+        (
+            DataSourceContent { url: "http:///ann:secret@a".to_owned(), ..plain() },
+            Err(DataSourceError::PasswordInUrl),
+        ),
         (DataSourceContent { url: "http://ann:@a:1/b:c@d".to_owned(), ..plain() }, Ok(())),
         (DataSourceContent { json_data: json(MAX_JSON_DATA_BYTES), ..plain() }, Ok(())),
         (

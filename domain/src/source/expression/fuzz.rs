@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{Plan, PlannedQuery};
+use super::{MAX_VALUES, Plan, PlannedQuery};
 use crate::source::frame::{Cells, Column, Field, Frame, FrameMeta, Labels};
 
 /// The names of the queries, of which the first two go to data sources.
@@ -249,7 +249,7 @@ fn fuzz(seed: u64) -> bool {
         let frames = (0..random.below(5)).map(|_| random.frame()).collect();
         results.insert(name, (!random.is_one_in(20)).then_some(frames));
     }
-    for (ref_id, frames) in plan.evaluate(|name| results.get(name)?.as_deref()) {
+    for (ref_id, frames) in plan.evaluate(MAX_VALUES, |name| results.get(name)?.as_deref()).results {
         let frames = frames.inspect_err(|fault| assert!(!fault.to_string().is_empty()));
         for Frame { fields, .. } in frames.unwrap_or_default() {
             for Field { name, column, .. } in &fields {

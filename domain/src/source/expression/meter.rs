@@ -12,15 +12,26 @@ pub const MAX_VALUES: usize = 4_000_000;
 pub struct Meter {
     work: usize,
     values: usize,
+    ran_out_of_values: bool,
 }
 
 impl Default for Meter {
     fn default() -> Self {
-        Self { work: MAX_WORK, values: MAX_VALUES }
+        Self::within(MAX_VALUES)
     }
 }
 
 impl Meter {
+    /// A meter that allows at most so many values, and no more than [`MAX_VALUES`].
+    pub(super) fn within(values: usize) -> Self {
+        Self { work: MAX_WORK, values: values.min(MAX_VALUES), ran_out_of_values: false }
+    }
+
+    /// Whether something has failed because there were not enough values.
+    pub(super) fn ran_out_of_values(&self) -> bool {
+        self.ran_out_of_values
+    }
+
     /// Takes steps of work from the budget.
     pub(super) fn work(&mut self, steps: usize) -> Result<(), Reason> {
         self.work = self.work.checked_sub(steps).ok_or(Reason::TooMuchWork)?;
@@ -29,7 +40,11 @@ impl Meter {
 
     /// Takes the memory of values from the budget.
     pub(super) fn hold(&mut self, values: usize) -> Result<(), Reason> {
-        self.values = self.values.checked_sub(values).ok_or(Reason::TooManyValues)?;
+        let Some(left) = self.values.checked_sub(values) else {
+            self.ran_out_of_values = true;
+            return Err(Reason::TooManyValues);
+        };
+        self.values = left;
         Ok(())
     }
 

@@ -84,6 +84,18 @@ impl Command {
     }
 }
 
+/// The results of expressions.
+#[derive(Debug)]
+pub struct Evaluation {
+    /// The results by name, without hidden ones.
+    pub results: BTreeMap<String, Result<Vec<Frame>, ExpressionFault>>,
+    /// Whether some failed because they would have made more values than were allowed.
+    pub ran_out_of_values: bool,
+}
+
+/// The frames of expressions by name, or the reasons why they have none.
+type Made<'p> = Vec<(&'p str, Result<Vec<Frame>, Reason>)>;
+
 /// The sets of queries by name, or the reason why expressions that need them fail.
 type Sets<'s, 'r> = HashMap<&'s str, Result<Set<'r>, Reason>>;
 
@@ -157,22 +169,25 @@ impl Plan {
     #[must_use]
     pub fn evaluate<'r>(
         &self,
+        max_values: usize,
         source: impl Fn(&str) -> Option<&'r [Frame]>,
-    ) -> BTreeMap<String, Result<Vec<Frame>, ExpressionFault>> {
-        let made = self.work_out(source).into_iter().map(|(ref_id, frames)| {
+    ) -> Evaluation {
+        let (made, ran_out_of_values) = self.work_out(max_values, source);
+        let made = made.into_iter().map(|(ref_id, frames)| {
             let ref_id = ref_id.to_owned();
             let frames = frames.map_err(|reason| ExpressionFault { ref_id: ref_id.clone(), reason });
             (ref_id, frames)
         });
-        made.collect()
+        Evaluation { results: made.collect(), ran_out_of_values }
     }
 
     /// The frames of the expressions that are not hidden.
     fn work_out<'r>(
         &self,
+        max_values: usize,
         source: impl Fn(&str) -> Option<&'r [Frame]>,
-    ) -> Vec<(&str, Result<Vec<Frame>, Reason>)> {
-        let (mut meter, mut converter) = (Meter::default(), Converter::default());
+    ) -> (Made<'_>, bool) {
+        let (mut meter, mut converter) = (Meter::within(max_values), Converter::default());
         let mut sets: Sets<'_, 'r> = HashMap::new();
         for name in self.sources() {
             let set = match source(name) {
@@ -199,7 +214,8 @@ impl Plan {
             let set = made.and(set);
             (ref_id, set.and_then(|set| meter.run(|meter| set.into_frames(ref_id, meter))))
         });
-        frames.collect()
+        let frames = frames.collect();
+        (frames, meter.ran_out_of_values())
     }
 
     fn set_of<'r>(

@@ -97,7 +97,8 @@ async fn what_breaks_off_or_is_no_http_is_an_error() {
 #[tokio::test]
 async fn what_is_passed_on_is_neither_gathered_nor_endless() {
     let server = StandIn::start(|_| Reply::endless(&vec![b'x'; 64 << 10], Duration::ZERO)).await;
-    let clients = server.clients();
+    let settings = ClientSettings { max_streamed_bytes: Some(16 << 20), ..ClientSettings::default() };
+    let clients = HttpClients::new(crate::fixture::local_egress(), settings);
     let context = impatient(&server.url());
     let client = clients.of(&context.source).unwrap();
     let answer = client.open(&context, resource("GET", "x", ""), None).await.unwrap();
@@ -112,4 +113,14 @@ async fn what_is_passed_on_is_neither_gathered_nor_endless() {
     let client = HttpClients::of(&server.clients(), &context.source).unwrap();
     let answer = client.open(&context, resource("GET", "x", ""), None).await.unwrap();
     assert_eq!(collected(answer).await.unwrap_err().kind(), std::io::ErrorKind::TimedOut);
+}
+
+#[tokio::test]
+async fn a_large_answer_must_arrive_at_a_pace() {
+    let server = StandIn::start(|_| Reply::endless(&vec![b'x'; 200 << 10], Duration::from_secs(60))).await;
+    let clients = server.clients();
+    let began = std::time::Instant::now();
+    let error = fetch(&clients, &context(source(&server.url()))).await.err().unwrap();
+    assert!(error.message.contains("too slowly for its size"), "{}", error.message);
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }

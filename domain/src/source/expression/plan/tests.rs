@@ -1,5 +1,6 @@
 use serde_json::{Value, json};
 
+use super::super::meter::MAX_VALUES;
 use super::*;
 use crate::source::frame::{Column, Field};
 
@@ -40,7 +41,7 @@ type Results = BTreeMap<String, Result<Vec<Frame>, Fault>>;
 
 /// The results that a client receives.
 fn answered(plan: &Plan, mut sources: Results) -> Results {
-    let made = plan.evaluate(|name| sources.get(name)?.as_deref().ok());
+    let made = plan.evaluate(MAX_VALUES, |name| sources.get(name)?.as_deref().ok()).results;
     sources.retain(|ref_id, _| !plan.is_hidden(ref_id));
     sources.extend(made.into_iter().map(|(ref_id, made)| (ref_id, made.map_err(Fault::from))));
     sources
@@ -243,4 +244,15 @@ fn who_makes_too_much_fails_alone() {
     assert!(shown(&results, "B").starts_with("expression B: the expressions of the request make more than"));
     assert_eq!(results["C"].as_ref().unwrap()[0].fields[1].column.len(), points.len());
     assert_eq!(shown(&results, "D"), "2");
+}
+
+#[test]
+fn with_too_few_values_it_says_that_it_ran_out_of_them() {
+    let plan = parse(&[("A", json!({})), ("B", math("$A + 1"))]).unwrap();
+    let sources = sources();
+    let evaluate = |max_values| plan.evaluate(max_values, |name| sources.get(name)?.as_deref().ok());
+    let few = evaluate(10);
+    assert!(few.ran_out_of_values && few.results["B"].is_err());
+    let enough = evaluate(MAX_VALUES);
+    assert!(!enough.ran_out_of_values && enough.results["B"].is_ok());
 }
