@@ -2,6 +2,7 @@
 
 pub mod backend;
 pub mod data_source;
+pub mod limit;
 pub mod observer;
 pub(crate) mod permission;
 pub mod query;

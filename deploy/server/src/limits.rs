@@ -28,7 +28,7 @@ pub fn document(config: &Config) -> String {
         ("Settings", &[&settings]),
         ("Connections", &[CONNECTIONS]),
         ("Requests", &[kymograph_api::limit::LIMITS]),
-        ("Work of a request", &[kymograph_app::limit::LIMITS]),
+        ("Work of a request", &[kymograph_app::limit::LIMITS, kymograph_app::source::limit::LIMITS]),
         ("Stored data", &kymograph_domain::limit::LIMITS),
         ("Shared resources", &[kymograph_infra::limit::LIMITS]),
         ("Data sources", &[kymograph_sources::limit::LIMITS]),
