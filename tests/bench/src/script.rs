@@ -179,6 +179,12 @@ fn substitute(sql: &str, arguments: &[String]) -> Result<String> {
     let mut text = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let digits = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
+        // A `$` of a pattern, such as that of the words of titles.
+        if digits == 0 {
+            text.push('$');
+            text.push_str(part);
+            continue;
+        }
         let number: usize = part[..digits].parse()?;
         let argument = arguments.get(number.wrapping_sub(1)).ok_or("a statement has too few parameters")?;
         text.push_str(argument);
@@ -215,6 +221,7 @@ mod tests {
         assert_eq!(substitute("($1, $10, $1)", &arguments).unwrap(), "(:p1, :p10, :p1)");
         assert!(substitute("$11", &arguments).is_err());
         assert!(substitute("$0", &arguments).is_err());
+        assert_eq!(substitute("~ '^a$' AND $1", &arguments).unwrap(), "~ '^a$' AND :p1");
     }
 
     #[test]
