@@ -327,7 +327,7 @@ mod tests {
         }
         for (text, kept) in [
             (
-                r#"{"data":{"b":[1,2.5,{"a":null}],"a":"\u0000"}}"#,
+                r#"{"data":{"b":[1,2.50,{"a":null}],"a":"\u0000"}}"#,
                 Some(r#"{"a":"\u0000","b":[1,2.5,{"a":null}]}"#),
             ),
             (r#"{"DATA":"text","other":1}"#, Some(r#""text""#)),
