@@ -27,7 +27,6 @@ use kymograph_app::source::backend::{
     SourceContext, SourceSettings,
 };
 use kymograph_domain::OrgId;
-use kymograph_domain::source::frame::Frame;
 use moka::sync::Cache;
 use serde_json::json;
 
@@ -38,6 +37,7 @@ pub use query::{MAX_ROWS, QUERY_TIMEOUT};
 pub use share::{MAX_CONNECTIONS_OF_ALL, MAX_CONNECTIONS_OF_ORG};
 
 use crate::backend::each;
+use crate::parse::Parsed;
 use crate::policy::Egress;
 use error::SourceError;
 use plan::Plan;
@@ -124,7 +124,7 @@ impl PostgresBackend {
         let room = plan.bytes_of_frames(rows).min(context.max_bytes);
         context.share.take(room).await?;
         let frames = self.workers.run(source.org, rows, move || plan.frames(answer, room)).await?;
-        let kept = frames.as_ref().map_or(0, |frames| frames.iter().map(Frame::bytes).sum());
+        let kept = frames.as_ref().map_or(0, Parsed::bytes);
         context.share.give_back((rows + room).saturating_sub(kept));
         frames.map_err(invalid)
     }

@@ -319,17 +319,23 @@ async fn read_at_once(
             (answer.status().as_u16(), answer.bytes().await.map_or(0, |body| body.len()))
         });
     }
-    let (mut answers, mut most, mut longest) = (Vec::new(), 0, Duration::ZERO);
-    while !reads.is_empty() {
+    watched(server, reads).await
+}
+
+/// Waits for requests, and returns their results, the peak memory meanwhile, and the longest waiting time of other clients.
+async fn watched<T: 'static>(server: &ServerProcess, mut requests: JoinSet<T>) -> (Vec<T>, usize, Duration) {
+    let (mut results, mut most, mut longest) = (Vec::new(), 0, Duration::ZERO);
+    while !requests.is_empty() {
         let began = Instant::now();
         server.anonymous().get("/livez").await.expect(200);
         longest = longest.max(began.elapsed());
         most = most.max(server.resident_memory());
-        if let Ok(Some(read)) = tokio::time::timeout(Duration::from_millis(10), reads.join_next()).await {
-            answers.push(read.unwrap());
+        if let Ok(Some(result)) = tokio::time::timeout(Duration::from_millis(10), requests.join_next()).await
+        {
+            results.push(result.unwrap());
         }
     }
-    (answers, most, longest)
+    (results, most, longest)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -420,17 +426,7 @@ async fn answers_of_data_sources_do_not_use_up_the_memory() {
                 status
             });
         }
-        let (mut answers, mut most, mut longest) = (Vec::new(), 0, Duration::ZERO);
-        while !asked.is_empty() {
-            let began = Instant::now();
-            server.anonymous().get("/livez").await.expect(200);
-            longest = longest.max(began.elapsed());
-            most = most.max(server.resident_memory());
-            if let Ok(Some(answer)) = tokio::time::timeout(Duration::from_millis(10), asked.join_next()).await
-            {
-                answers.push(answer.unwrap());
-            }
-        }
+        let (answers, most, longest) = watched(&server, asked).await;
         // Too many or too large responses are refused, for some queries or for all.
         assert!(answers.iter().all(|status| matches!(status, 200 | 400 | 413 | 429)), "{uid}: {answers:?}");
         assert!(most < MAX_MEMORY, "{uid} {count}: {most}");

@@ -19,17 +19,17 @@ use serde::de::IgnoredAny;
 use number::{push_f32, push_f64, push_whole};
 
 const NANOS_OF_MS: i64 = 1_000_000;
-/// How many cells are written before it is looked whether the answer is too large.
+/// The number of cells between two checks of the size.
 const CELLS: usize = 256;
-/// How many bytes a cell has on the average.
+/// The average size of a cell in JSON, in bytes.
 const BYTES_OF_CELL: usize = 14;
-/// Above how many bytes a text is searched for what has to be escaped before it is written.
+/// The length in bytes above which the escaped size of a text is computed before it is written.
 const LONG_TEXT: usize = 4096;
 
 /// Results by `refId`.
 type Results<'a> = BTreeMap<&'a str, &'a QueryResult>;
 
-/// About how many bytes an answer has.
+/// The approximate size of an answer, in bytes.
 pub(super) fn expected_bytes(results: &Results<'_>) -> usize {
     let frames = results.values().filter_map(|result| result.as_deref().ok()).flatten();
     frames.map(expected_bytes_of).fold(1024, usize::saturating_add)
@@ -42,15 +42,14 @@ fn expected_bytes_of(frame: &Frame) -> usize {
         }
         column => column.len().saturating_mul(BYTES_OF_CELL),
     };
-    let cells = frame.fields.iter().map(|field| of_column(&field.column)).sum::<usize>();
     // Names and labels take about as much as in memory.
-    frame.bytes() - frame.fields.iter().map(|field| field.column.bytes()).sum::<usize>() + cells
+    frame.bytes_without_cells() + frame.fields.iter().map(|field| of_column(&field.column)).sum::<usize>()
 }
 
-/// The answer to queries: a result for each `refId`, in their order. It fails if it would have more than so many bytes.
-pub fn answer(results: &Results<'_>, max_bytes: usize) -> Result<Vec<u8>> {
-    let mut writer =
-        Writer { out: Vec::with_capacity(expected_bytes(results).min(max_bytes)), max_bytes, times: None };
+/// The answer to queries: a result for each `refId`, in their order, in a buffer of `expected` bytes at first. It fails if it would
+/// have more than `max_bytes`.
+pub fn answer(results: &Results<'_>, expected: usize, max_bytes: usize) -> Result<Vec<u8>> {
+    let mut writer = Writer { out: Vec::with_capacity(expected.min(max_bytes)), max_bytes, times: None };
     writer.raw("{\"results\":{");
     for (place, (ref_id, result)) in results.iter().enumerate() {
         writer.separate(place);
@@ -63,7 +62,7 @@ pub fn answer(results: &Results<'_>, max_bytes: usize) -> Result<Vec<u8>> {
     Ok(writer.out)
 }
 
-/// How many bytes a text has in JSON at most: a control character becomes six.
+/// The maximum size of a text in JSON, in bytes: a control character becomes six.
 fn escaped_bytes(text: &str) -> usize {
     let escaped = |byte: u8| match byte {
         b'"' | b'\\' => 2,

@@ -73,7 +73,8 @@ async fn query_metrics_with_expressions(
     };
     let answers = state.queries.query_metrics(&scope, new).await?;
     let expected = frame::expected_bytes(&answers.results());
-    let write = |answers: &QueryAnswers, max_bytes| frame::answer(&answers.results(), max_bytes);
+    let write =
+        move |answers: &QueryAnswers, max_bytes| frame::answer(&answers.results(), expected, max_bytes);
     let written = state.queries.write_answers(&scope, answers, expected, write).await?;
     let status = if written.has_failed { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     // A repeated query is asked again: large responses are not kept.

@@ -327,12 +327,9 @@ impl Queries {
         let context = self.context(scope, &room, view, headers).await?;
         let entered = self.circuits.of(&context.source).enter(&context.source.content.name).await?;
         let admission = self.calls.admit(scope.org(), MAX_WAIT).await?;
-        let running = self.start(&context.source, kind);
+        let source_type = self.ports.backends.type_of(&context.source);
+        let running = RunningCall::start(self.ports.observer.clone(), source_type, kind);
         Ok(SourceCall { context, entered, admission, running })
-    }
-
-    fn start(&self, source: &SourceSettings, kind: CallKind) -> RunningCall {
-        RunningCall::start(self.ports.observer.clone(), self.ports.backends.type_of(source), kind)
     }
 
     async fn find(&self, scope: &Scope, key: DataSourceKey<'_>) -> Result<DataSourceView> {

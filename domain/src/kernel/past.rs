@@ -1,7 +1,7 @@
 //! Past states of an object: its state after some of its events.
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::kernel::aggregate::Stream;
 use crate::kernel::event::StoredEvent;
@@ -159,13 +159,18 @@ fn phrase(member: &str, old: Option<JsonValue<'_>>, new: Option<JsonValue<'_>>) 
 
 /// The state of an existing object as people see it: with members named as in the API.
 pub(crate) fn image_of(state: &impl Serialize) -> Result<String, serde_json::Error> {
-    let mut image = serde_json::Map::new();
+    serde_json::to_string(&members_of(state)?)
+}
+
+/// The members of such an image.
+pub(crate) fn members_of(state: &impl Serialize) -> Result<Map<String, Value>, serde_json::Error> {
+    let mut image = Map::new();
     if let Value::Object(members) = serde_json::to_value(state)? {
         // An object with an image always exists.
         let shown = members.into_iter().filter(|(name, _)| name != "exists");
         image.extend(shown.map(|(name, value)| (camel_case(&name), value)));
     }
-    serde_json::to_string(&image)
+    Ok(image)
 }
 
 /// `week_start` as `weekStart`. Only for the members of states: the keys of maps are chosen by people.

@@ -7,13 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use crate::domain_events;
 use crate::kernel::aggregate::{Stream, decide};
 use crate::kernel::effect::{Counted, Effects, Ending, QuotaTarget};
 use crate::kernel::invariant::Invariant;
-use crate::kernel::past::{NOTHING, image_of};
+use crate::kernel::past::{NOTHING, members_of};
 use crate::kernel::reason::{Reason, ReasonKind};
 use crate::kernel::uid::Uid;
 use crate::kernel::undo::Undoing;
@@ -327,7 +326,7 @@ impl Stream for DataSource {
         if !self.exists {
             return Ok(NOTHING.to_owned());
         }
-        let mut image: Map<String, Value> = serde_json::from_str(&image_of(self)?)?;
+        let mut image = members_of(self)?;
         image.insert("secrets".to_owned(), serde_json::to_value(set_in(events))?);
         serde_json::to_string(&image)
     }

@@ -22,7 +22,14 @@ impl Frame {
     /// About how many bytes it takes in memory.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let fields = self.fields.iter().map(Field::bytes).sum::<usize>();
+        let cells = self.fields.iter().map(|field| field.column.bytes()).sum::<usize>();
+        self.bytes_without_cells() + cells
+    }
+
+    /// The same without its cells: names, labels and metadata.
+    #[must_use]
+    pub fn bytes_without_cells(&self) -> usize {
+        let fields = self.fields.iter().map(Field::bytes_without_cells).sum::<usize>();
         FRAME_BYTES + self.name.len() + self.meta.as_ref().map_or(0, |meta| meta.bytes()) + fields
     }
 }
@@ -240,11 +247,11 @@ impl Field {
         Self { name: name.into(), labels: None, config: None, column }
     }
 
-    fn bytes(&self) -> usize {
+    fn bytes_without_cells(&self) -> usize {
         let label = |(name, value): (&String, &String)| LABEL_BYTES + name.len() + value.len();
         let labels = self.labels.iter().flatten().map(label).sum::<usize>();
         let shown = self.config.as_ref().and_then(|config| config.display_name_from_ds.as_ref());
-        FIELD_BYTES + self.name.len() + labels + shown.map_or(0, String::len) + self.column.bytes()
+        FIELD_BYTES + self.name.len() + labels + shown.map_or(0, String::len)
     }
 }
 

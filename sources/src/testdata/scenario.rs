@@ -9,6 +9,7 @@ use kymograph_domain::source::frame::Frame;
 use super::model::{self, text};
 use super::{csv, logs, predictable, streaming, walk};
 use crate::interval;
+use crate::parse::Parsed;
 
 /// The maximum delay of a slow query.
 pub const MAX_DELAY: Duration = Duration::from_secs(30);
@@ -81,7 +82,7 @@ pub(super) async fn answer(workers: &Workers, context: &SourceContext, query: &Q
     let query = query.clone();
     let frames = workers.run(context.source.org, bytes, move || make(&query)).await?;
     let frames = frames.map_err(QueryError::invalid)?;
-    context.share.take(frames.iter().map(Frame::bytes).sum()).await?;
+    context.share.take(frames.bytes()).await?;
     Ok(frames)
 }
 

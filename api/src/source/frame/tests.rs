@@ -10,7 +10,7 @@ fn shown(results: &QueryResults) -> BTreeMap<&str, &QueryResult> {
 }
 
 fn written(results: &QueryResults) -> String {
-    String::from_utf8(answer(&shown(results), usize::MAX).unwrap()).unwrap()
+    String::from_utf8(answer(&shown(results), 0, usize::MAX).unwrap()).unwrap()
 }
 
 /// The only frame of an answer.
@@ -270,15 +270,15 @@ fn an_answer_is_bounded() {
         ("A".to_owned(), Ok(vec![many(3), many(3)])),
         ("B".to_owned(), Err(QueryError::invalid("x"))),
     ]);
-    let whole = answer(&shown(&results), usize::MAX).unwrap();
-    assert_eq!(answer(&shown(&results), whole.len()).unwrap(), whole);
+    let whole = answer(&shown(&results), 0, usize::MAX).unwrap();
+    assert_eq!(answer(&shown(&results), 0, whole.len()).unwrap(), whole);
     for max_bytes in 0..whole.len() {
-        let refused = answer(&shown(&results), max_bytes).unwrap_err();
+        let refused = answer(&shown(&results), 0, max_bytes).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::TooLarge, "{max_bytes}");
     }
     // It stops early: the buffer does not grow to what the answer would be.
     let huge = BTreeMap::from([("A".to_owned(), Ok(vec![many(100_000)]))]);
     for max_bytes in [100, 10_000, 300_000, 700_000] {
-        assert!(answer(&shown(&huge), max_bytes).is_err());
+        assert!(answer(&shown(&huge), 0, max_bytes).is_err());
     }
 }

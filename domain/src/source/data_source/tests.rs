@@ -1,4 +1,5 @@
 use cqrs_es::test::TestFramework;
+use serde_json::{Map, Value};
 
 use super::*;
 

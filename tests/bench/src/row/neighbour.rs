@@ -40,7 +40,7 @@ const SLOW: (usize, usize) = (64, 16);
 const ROUNDS: usize = 3;
 /// The duration of an attack before the measurement.
 const RUN_UP: Duration = Duration::from_secs(2);
-/// How long a delayed neighbour continues to send after its time. Requests that are not sent by then count as having
+/// The extra time in which a delayed neighbour continues to send. Requests that are not sent by then count as having
 /// waited until then.
 const OVERTIME: Duration = Duration::from_secs(10);
 /// The time for the server to recover after an attack.

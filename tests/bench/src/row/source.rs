@@ -92,12 +92,7 @@ impl Measured {
 
     async fn queries(&self, clients: usize, bench: &Bench) -> Result<Slice> {
         let client = |at| Box::new(InTurn::new(vec![self.query(at)])) as Box<dyn Client>;
-        let load = Load {
-            address: self.server.address,
-            until: Until::Elapsed(bench.slice),
-            prefix: b"{\"results\"".to_vec(),
-            length: None,
-        };
+        let load = load_of_queries(self.server.address, Until::Elapsed(bench.slice));
         self.server.metered(load.run((0..clients).map(client).collect())).await
     }
 
@@ -127,6 +122,11 @@ fn render_query(cookie: &str, uid: &str, expression: &str, (from, to): (u32, u32
     let body =
         json!({"from": format!("{from}000"), "to": format!("{to}000"), "queries": [query]}).to_string();
     render("POST", "/api/ds/query", &[("cookie", cookie)], body.as_bytes())
+}
+
+/// A load of queries, each of which must succeed.
+fn load_of_queries(address: SocketAddr, until: Until) -> Load {
+    Load { address, until, prefix: b"{\"results\"".to_vec(), length: None }
 }
 
 /// The response of Prometheus to a range query.

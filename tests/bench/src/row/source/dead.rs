@@ -6,13 +6,13 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use super::{BEGIN, LOOPBACK, add_source, render_query};
+use super::{BEGIN, LOOPBACK, add_source, load_of_queries, render_query};
 use crate::api::Api;
 use crate::bare_server::BareServer;
 use crate::bench::Bench;
 use crate::error::Result;
 use crate::http::Connection;
-use crate::load::{Client, InTurn, Load, Until};
+use crate::load::{Client, InTurn, Until};
 use crate::report::progress;
 use crate::row::Reading;
 use crate::server::Server;
@@ -92,8 +92,7 @@ async fn ask(server: SocketAddr, requests: &[Vec<u8>], time: Duration) -> Result
         let own = requests.iter().skip(at).step_by(CLIENTS).cloned().collect();
         Box::new(InTurn::new(own)) as Box<dyn Client>
     };
-    let load =
-        Load { address: server, until: Until::Elapsed(time), prefix: b"{\"results\"".to_vec(), length: None };
+    let load = load_of_queries(server, Until::Elapsed(time));
     load.run((0..CLIENTS).map(client).collect()).await
 }
 

@@ -9,11 +9,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 
-use super::{BEGIN, LOOPBACK, add_source, render_query};
+use super::{BEGIN, LOOPBACK, add_source, load_of_queries, render_query};
 use crate::api::Api;
 use crate::bench::Bench;
 use crate::error::Result;
-use crate::load::{Load, Until};
+use crate::load::Until;
 use crate::row::Reading;
 use crate::server::Server;
 
@@ -33,12 +33,7 @@ pub(in crate::row) async fn requests(bench: &Bench, name: &str) -> Result<Readin
     let mut api = Api::log_in(server.address).await?;
     add_source(&mut api, "counting", address).await?;
     let request = render_query(&api.cookie, "counting", "up", (BEGIN, BEGIN + 3600));
-    let load = Load {
-        address: server.address,
-        until: Until::Each(1),
-        prefix: b"{\"results\"".to_vec(),
-        length: None,
-    };
+    let load = load_of_queries(server.address, Until::Each(1));
     load.repeat(CLIENTS, &request).await?;
     source.abort();
     Ok(Reading::alone(f64::from(asked.load(Ordering::Relaxed))))
