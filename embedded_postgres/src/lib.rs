@@ -35,7 +35,7 @@ use pid_file::Running;
 use place::Place;
 use supervisor::Supervisor;
 
-/// How long `attach` waits for a server that holds the data folder, but is starting or stopping.
+/// The timeout of `attach` for a server that holds the data folder, but is starting or stopping.
 const ATTACH_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How often `attach` retries.

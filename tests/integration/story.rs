@@ -121,7 +121,7 @@ async fn the_log_alone_tells_who_did_it_and_undoes_it() {
         ]
     );
 
-    // How did they log in? That belongs to no org, so it is in the server's log.
+    // The log-ins are in the server's log, because they belong to no org.
     let id = &deleted["actor"]["id"];
     let path = format!("/api/admin/audit/events?targetType=user&targetUid={id}&action=access.*&order=oldest");
     let access = server.admin().get(&path).await.expect(200).body["events"].clone();

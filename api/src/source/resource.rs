@@ -144,7 +144,7 @@ impl From<AskError> for ApiError {
     fn from(error: AskError) -> Self {
         match error {
             AskError::Refused(error) => error.into(),
-            // What the server or the source refuses to everybody is no missing permission.
+            // A refusal by the server or the source itself applies to everybody: it is no missing permission.
             AskError::Failed(QueryError { status: 403, message, .. }) => {
                 Error::new(ErrorKind::Disabled, message).into()
             }

@@ -9,7 +9,7 @@ pub struct HistoryOf {
     pub noun: &'static str,
     /// The message to the client if the object does not exist.
     pub missing: &'static str,
-    /// How a request identifies the object.
+    /// The kind of identifier of the object in requests.
     pub key: KeyOf,
     /// The permission to read the history: the one to change the object where others may view it; `None` for the
     /// caller's own.
@@ -20,7 +20,7 @@ pub struct HistoryOf {
     pub create: Option<Permission>,
 }
 
-/// How a request identifies an object.
+/// The kinds of identifiers of objects in requests.
 #[derive(Clone, Copy, Debug)]
 pub enum KeyOf {
     /// By a uid in the path. If permissions can be granted on the object itself, they decide about access.

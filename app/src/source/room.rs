@@ -34,7 +34,7 @@ pub const MAX_LARGE: usize = 6;
 const FURTHER: usize = 3;
 /// The maximum number of requests that hold more.
 pub const MAX_HUGE: usize = 1;
-/// How long a request waits for a turn. It is short because the request may hold a connection that the holder of the turn
+/// The timeout for a turn. It is short because the request may hold a connection that the holder of the turn
 /// needs.
 pub const MAX_WAIT: Duration = Duration::from_secs(3);
 
@@ -278,7 +278,7 @@ impl Drop for AnswerShare {
     }
 }
 
-/// How long a source may send nothing at first, once its response needs a turn.
+/// The time that a source may send nothing after its response first needs a turn.
 const GRACE: Duration = Duration::from_secs(3);
 /// The minimum rate of such a response, in bytes per second: a slow source must not hold a turn for long.
 pub const MIN_BYTES_PER_SECOND: usize = 512 * 1024;

@@ -39,7 +39,7 @@ pub struct ClientSettings {
     pub timeout: Duration,
     /// The timeout for connecting, and then again for the TLS handshake.
     pub dial_timeout: Duration,
-    /// How long a connection is silent before the system checks that it is alive; zero disables the check.
+    /// The idle time of a connection before the system checks that it is alive; zero disables the check.
     pub keep_alive: Duration,
     /// How long an unused connection is kept.
     pub idle_timeout: Duration,

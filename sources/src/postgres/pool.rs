@@ -28,7 +28,7 @@ use crate::text::shown;
 
 /// The maximum number of connections to a source.
 pub const MAX_CONNECTIONS: usize = 10;
-/// How long a query waits for a connection.
+/// The timeout of a query for a connection.
 pub const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(5);
 /// The timeout for connecting and logging in.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

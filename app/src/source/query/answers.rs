@@ -43,8 +43,8 @@ pub struct HeldAnswers {
 
 /// The size of a value of an expression.
 const BYTES_OF_VALUE: usize = 8;
-/// How many values expressions may make at first: so many for each value of their inputs, and at least some. Only if these are
-/// not enough, they are evaluated again.
+/// The number of values that expressions may make at first: a multiple of the values of their inputs, and a minimum. Only if
+/// these are not enough, they are evaluated again.
 const MADE_OF_VALUE: usize = 3;
 const FIRST_VALUES: usize = 8 * 1024;
 

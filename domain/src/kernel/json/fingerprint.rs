@@ -1,4 +1,4 @@
-//! Whether parts of two documents are the same, without comparing each part again for every list and object around it.
+//! Equality of parts of two documents, without comparing each part again for every list and object around it.
 
 use std::hash::{DefaultHasher, Hasher};
 

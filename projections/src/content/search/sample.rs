@@ -29,7 +29,7 @@ const MIN_EVERYWHERE: u32 = 50;
 const MIN_WIDESPREAD: u32 = 20;
 /// The maximum factor by which trigrams may be more common than their rarest neighbour to belong to the same part.
 const FACTOR: u32 = 4;
-/// How long a sample is cached: frequencies change slowly, and errors only cost time.
+/// The time to live of a sample: frequencies change slowly, and errors only cost time.
 const KEPT_FOR: Duration = Duration::from_secs(600);
 /// The maximum number of orgs with a cached sample, of some kilobytes each.
 const MAX_ORGS: u64 = 500;
