@@ -8,6 +8,7 @@ pub mod change;
 pub mod client_network;
 pub mod clock;
 pub mod command;
+pub mod credential;
 pub mod ending;
 pub mod error;
 pub mod event_store;

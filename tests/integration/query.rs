@@ -254,6 +254,46 @@ async fn the_same_queries_at_once_reach_the_source_once() {
     assert_eq!(seen.lock().unwrap().len(), 1);
 }
 
+/// A source whose response never ends.
+async fn endless() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let _ = stream.read(&mut [0; 16 * 1024]).await;
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n").await;
+                while stream.write_all(b"more\n").await.is_ok() {
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+            });
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn a_streamed_response_ends_with_the_rights_of_its_caller() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    add(&admin, "endless", "prometheus", &endless().await, json!({})).await;
+    let (leaver, leaver_id) = server.new_member(1, "leaver", "Viewer").await;
+    let (stayer, _) = server.new_member(1, "stayer", "Viewer").await;
+    let open = async |client: &Client| {
+        let request = client.request(Method::GET, "/api/datasources/proxy/uid/endless/api/v1/labels");
+        request.send().await.unwrap().error_for_status().unwrap()
+    };
+    let (mut left, mut stayed) = (open(&leaver).await, open(&stayer).await);
+    admin.delete(&format!("/api/org/users/{leaver_id}")).await.expect(200);
+    let end = tokio::time::timeout(Duration::from_secs(25), async {
+        while left.chunk().await.unwrap_or_default().is_some() {
+            stayed.chunk().await.unwrap().expect("the rights of the other caller have not ended");
+        }
+    });
+    end.await.expect("the response ends");
+    stayed.chunk().await.unwrap().expect("the rights of the other caller have not ended");
+}
+
 #[tokio::test]
 async fn credentials_for_the_server_do_not_go_on() {
     let server = TestServer::start().await;

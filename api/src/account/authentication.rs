@@ -11,7 +11,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kymograph_app::account::access::AccessLog;
-use kymograph_app::account::identity::{Authenticated, Credentials, Identity};
+use kymograph_app::account::identity::{Authenticated, Identity};
+use kymograph_app::kernel::credential::Credentials;
 use kymograph_app::{Error, RequestContext, Scope};
 use kymograph_domain::OrgId;
 
@@ -62,12 +63,12 @@ impl Gate for Authentication {
         if !span.is_disabled() {
             span.record("org", scope.org().0).record("actor", scope.actor().login.as_str());
         }
-        Ok(Admitted { scope, cookie: new_token.and_then(|token| self.cookie.value(&token)) })
+        let cookie = new_token.and_then(|token| self.cookie.value(&token));
+        Ok(Admitted { scope, cookie, credentials })
     }
 
-    async fn readmit(&self, request: &mut Request, scope: &Scope) -> Result<(), ApiError> {
-        let credentials = self.credentials(request)?;
-        Ok(self.identity.reauthenticate(&credentials, scope).await?)
+    async fn readmit(&self, credentials: &Credentials, scope: &Scope) -> Result<(), Error> {
+        self.identity.reauthenticate(credentials, scope).await
     }
 
     fn denied(&self, sender: Sender<'_>, asked: Asked, reason: &str) {

@@ -23,7 +23,7 @@ use utoipa::ToSchema;
 
 use crate::kernel::error::ApiError;
 use crate::kernel::layer::budget::{self, Owner};
-use crate::kernel::layer::{Gate, is_write};
+use crate::kernel::layer::{Readmission, is_write};
 
 /// The size limit of a body on a public route.
 pub(crate) const MAX_PUBLIC_BODY: usize = 64 * 1024;
@@ -135,11 +135,8 @@ async fn read(request: &mut Request, max_bytes: usize) -> Result<ReadBody, ApiEr
             tokio::time::timeout(timeout, body).await.map_err(too_slow)??
         }
     };
-    let extensions = request.extensions();
-    if has_waited && let Some(gate) = extensions.get::<Arc<dyn Gate>>().cloned() {
-        let scope = extensions.get::<Scope>().cloned();
-        let scope = scope.ok_or_else(|| Error::internal("an authenticated request without a scope"))?;
-        gate.readmit(request, &scope).await?;
+    if has_waited && let Some(readmission) = request.extensions().get::<Readmission>().cloned() {
+        readmission.check().await?;
     }
     Ok(body)
 }

@@ -11,6 +11,7 @@ mod csrf;
 mod gate;
 mod idempotency;
 mod trace;
+mod watched_body;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -33,10 +34,12 @@ use crate::kernel::metrics::HttpMetrics;
 
 pub use client_address::Network;
 pub(crate) use context::{MAX_ID_LENGTH, request_context};
+pub(crate) use gate::Readmission;
 pub use gate::{Admitted, Asked, Caller, Gate, Sender};
 
 pub(crate) use context::is_write;
 use gate::refused;
+use watched_body::WatchedBody;
 
 /// The settings of all requests.
 #[derive(Clone, Debug)]
@@ -121,13 +124,15 @@ async fn open(State(shared): State<Arc<Shared>>, request: Request, next: Next) -
 async fn guarded(State(shared): State<Arc<Shared>>, mut request: Request, next: Next) -> Response {
     shared.layer.gate.hide_credentials(&mut request);
     context::with_context(&shared.layer.common, request, async |mut request, context| {
-        let Admitted { scope, cookie } = shared.layer.gate.admit(&mut request, context).await?;
+        let Admitted { scope, cookie, credentials } = shared.layer.gate.admit(&mut request, context).await?;
+        let (gate, credentials) = (shared.layer.gate.clone(), Arc::new(credentials));
+        let readmission = Readmission { gate, credentials, scope: scope.clone() };
         request.extensions_mut().insert(scope.clone());
         let (asked, held) = (Asked::of(&request), HeldCharges::default());
         if is_write(request.method()) {
             request.extensions_mut().insert(shared.private_bodies.clone());
             request.extensions_mut().insert(held.clone());
-            request.extensions_mut().insert(shared.layer.gate.clone());
+            request.extensions_mut().insert(readmission.clone());
         }
         // After authentication, so that the log has the owner of the abused session.
         let mut response = match csrf::check_private(&request, &shared.layer.common.settings.trusted_origins)
@@ -139,6 +144,9 @@ async fn guarded(State(shared): State<Arc<Shared>>, mut request: Request, next: 
             Err(error) => error.into_response(),
         };
         drop(held);
+        if response.body().size_hint().exact().is_none() {
+            response = response.map(|body| WatchedBody::around(body, readmission));
+        }
         if let Some(reason) = refused(&response) {
             shared.layer.gate.denied(Sender::Known(&scope), asked, &reason);
         }

@@ -17,6 +17,7 @@ use crate::account::password::PasswordHasher;
 use crate::account::session::{NewToken, Session, SessionLifetimes, SessionStore, TokenHash, hash_token};
 use crate::account::user::Users;
 use crate::kernel::clock::Clock;
+use crate::kernel::credential::Credentials;
 use crate::kernel::error::{Error, Result};
 use crate::kernel::log_limit::LogLimit;
 use crate::kernel::scope::{Actor, RequestContext, Scope};
@@ -75,24 +76,6 @@ pub trait IdentityReader: Send + Sync {
     async fn identify(&self, user: UserId) -> Result<Option<Identified>>;
     /// Records the activity of a user.
     async fn touch_user(&self, user: UserId, now: Timestamp) -> Result<()>;
-}
-
-/// The credentials of a request.
-#[derive(Clone, Debug)]
-pub enum Credentials {
-    /// A login, or e-mail address, and a password.
-    Basic {
-        /// The login or e-mail address.
-        login: String,
-        /// The password.
-        password: String,
-    },
-    /// The token of a session.
-    Session(String),
-    /// The token of a service account.
-    Token(String),
-    /// A token of the identity provider.
-    Jwt(String),
 }
 
 /// An authenticated request.
@@ -209,15 +192,15 @@ impl Identity {
         Ok(Authenticated { scope, new_token })
     }
 
-    /// Checks again that a request still has the rights of its scope, after a wait for the client: credentials or
-    /// rights may have been revoked in the meantime.
+    /// Checks again that a request still has the rights of its scope, after a wait or during a long response:
+    /// credentials or rights may have been revoked in the meantime.
     pub async fn reauthenticate(&self, credentials: &Credentials, scope: &Scope) -> Result<()> {
         let wanted_org = Some(scope.home()).filter(|home| *home != NO_ORG);
         let request = scope.request().clone();
         let now = match credentials {
             Credentials::Session(token) => {
-                let known = self.find_session(&hash_token(token)).await?;
-                self.scope_of(Some(known.user), wanted_org, request)?
+                let user = self.user_of_session(token, scope).await?;
+                self.scope_of(user, wanted_org, request)?
             }
             credentials => self.authenticate(credentials, wanted_org, request).await?.scope,
         };
@@ -295,6 +278,19 @@ impl Identity {
         };
         let known = known.filter(|known| self.lifetimes.is_alive(&known.session, self.clock.now()));
         known.ok_or_else(|| Error::unauthenticated("Unauthorized"))
+    }
+
+    /// The user of a session that a scope was authenticated by. The token may have been replaced twice since.
+    async fn user_of_session(&self, token: &str, scope: &Scope) -> Result<Option<Arc<Identified>>> {
+        let refused = match self.find_session(&hash_token(token)).await {
+            Ok(known) => return Ok(Some(known.user)),
+            Err(error) => error,
+        };
+        let user = scope.actor().user_id;
+        match scope.request().token_id {
+            Some(id) if self.sessions.has_session(user, id).await? => self.identify(user).await,
+            _ => Err(refused),
+        }
     }
 
     async fn read_session(&self, hash: &TokenHash) -> Result<Option<KnownSession>> {

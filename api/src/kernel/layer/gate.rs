@@ -1,10 +1,13 @@
 //! The gate of authenticated requests: it authenticates them, and records denied ones.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use axum::extract::{FromRequestParts, MatchedPath, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, Uri};
 use axum::response::Response;
+use kymograph_app::kernel::credential::Credentials;
 use kymograph_app::{Error, RequestContext, Scope};
 
 use crate::kernel::error::{ApiError, Refused};
@@ -18,8 +21,8 @@ pub trait Gate: Send + Sync {
     /// Authenticates a request and determines its rights.
     async fn admit(&self, request: &mut Request, context: RequestContext) -> Result<Admitted, ApiError>;
 
-    /// Checks the rights of a request again, after it waited for its body.
-    async fn readmit(&self, request: &mut Request, scope: &Scope) -> Result<(), ApiError>;
+    /// Checks the rights of a request again, after it waited for its body or while its response is streamed.
+    async fn readmit(&self, credentials: &Credentials, scope: &Scope) -> Result<(), Error>;
 
     /// Records a denied request with the reason.
     fn denied(&self, sender: Sender<'_>, asked: Asked, reason: &str);
@@ -40,6 +43,23 @@ pub struct Admitted {
     pub scope: Scope,
     /// The cookie of the response, if there is a new one.
     pub cookie: Option<HeaderValue>,
+    /// The credentials that it was authenticated with.
+    pub credentials: Credentials,
+}
+
+/// Checks the rights of a request again.
+#[derive(Clone)]
+pub(crate) struct Readmission {
+    pub(super) gate: Arc<dyn Gate>,
+    pub(super) credentials: Arc<Credentials>,
+    pub(super) scope: Scope,
+}
+
+impl Readmission {
+    /// Fails if the credentials or the rights have been revoked.
+    pub(crate) async fn check(&self) -> Result<(), Error> {
+        self.gate.readmit(&self.credentials, &self.scope).await
+    }
 }
 
 /// The scope of an authenticated request. Only routes behind the gate can extract it.

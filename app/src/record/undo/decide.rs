@@ -49,6 +49,8 @@ pub(super) struct Deciding<'a, 's> {
     pub(super) began: HashMap<StreamId, i64>,
     /// Grantees that were looked up, with true for those that exist.
     pub(super) grantees: HashMap<Grantee, bool>,
+    /// Grantees whose ends were looked up, with true for those that ended since the request.
+    pub(super) ended: HashMap<StreamId, bool>,
     /// Folders that were restored under a new numeric id.
     pub(super) folders_back: HashMap<Uid, Birth>,
     seen: Sha256,
@@ -93,6 +95,7 @@ impl<'a, 's> Deciding<'a, 's> {
             births: HashMap::new(),
             began: HashMap::new(),
             grantees: HashMap::new(),
+            ended: HashMap::new(),
             folders_back: HashMap::new(),
             seen: Sha256::new(),
         }

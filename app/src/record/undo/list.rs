@@ -1,7 +1,7 @@
 //! Restoring access-control lists: those that the request changed, and those of objects that come back under a new
 //! numeric id.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use kymograph_domain::rights::resource_permission::{
     Grantee, Grants, Resource, ResourcePermission, ResourcePermissionCommand, default_grants,
@@ -31,36 +31,46 @@ pub(super) struct Reborn {
 impl Deciding<'_, '_> {
     /// Restores the lists that the request changed, and those of restored objects.
     pub(super) async fn undo_lists(&mut self, objects: &[&Object]) -> Result<()> {
+        let streams: Vec<_> = objects.iter().map(|object| object.stream.clone()).collect();
+        let lists = self.unit.load_streams::<ResourcePermission>(&streams).await?;
+        self.read_pasts::<ResourcePermission>(objects).await?;
         let reborn = std::mem::take(&mut self.reborn);
-        let old_ids: Vec<_> = reborn.iter().map(|reborn| reborn.had.id).collect();
-        let old_ids: Vec<_> = old_ids.iter().collect();
+        self.undo_lists_of(&reborn, objects).await?;
+        let old_keys: HashSet<_> = reborn.iter().map(|reborn| reborn.had.id.to_string()).collect();
+        for (object, list) in objects.iter().zip(lists) {
+            if !old_keys.contains(&object.key) {
+                self.undo_list(object, list).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives restored objects the lists that they had under their old ids.
+    async fn undo_lists_of(&mut self, reborn: &[Reborn], objects: &[&Object]) -> Result<()> {
+        let changed: HashMap<_, _> = objects.iter().map(|object| (object.key.as_str(), *object)).collect();
+        let (old_ids, new_ids): (Vec<_>, Vec<_>) =
+            reborn.iter().map(|reborn| (&reborn.had.id, &reborn.now.id)).unzip();
         let old_lists = self.unit.load_many::<ResourcePermission>(&old_ids).await?;
+        let mut restored = Vec::new();
         for (reborn, list) in reborn.iter().zip(old_lists) {
-            let changed = objects.iter().find(|object| object.key == reborn.had.id.to_string());
-            let grants = match changed {
+            let grants = match changed.get(reborn.had.id.to_string().as_str()) {
                 Some(object) => self.grants_before(object).await?,
                 None => list.resource.is_some().then(|| list.grants.clone()),
             };
-            let grants = match grants {
+            restored.push(match grants {
                 None if reborn.is_root => self.default_of(reborn).await?,
                 grants => grants,
-            };
-            if let Some(grants) = grants {
-                let mut list = self.unit.load::<ResourcePermission>(&reborn.now.id).await?;
-                let (grants, _) = self.still_valid(grants).await?;
-                let resource = reborn.now.clone();
-                list.tell(ResourcePermissionCommand::Replace { resource, grants }).await?;
-                self.unit.record(list)?;
-                self.must_fit()?;
-            }
+            });
         }
-        let is_reborn = |object: &&&Object| old_ids.iter().any(|id| object.key == id.to_string());
-        for object in objects.iter().filter(|object| !is_reborn(object)) {
-            let mut lists =
-                self.unit.load_streams::<ResourcePermission>(std::slice::from_ref(&object.stream)).await?;
-            if let Some(list) = lists.pop() {
-                self.undo_list(object, list).await?;
-            }
+        self.find_ended(restored.iter().flatten()).await?;
+        let new_lists = self.unit.load_many::<ResourcePermission>(&new_ids).await?;
+        for ((reborn, grants), mut list) in reborn.iter().zip(restored).zip(new_lists) {
+            let Some(grants) = grants else { continue };
+            let (grants, _) = self.still_valid(grants).await?;
+            let resource = reborn.now.clone();
+            list.tell(ResourcePermissionCommand::Replace { resource, grants }).await?;
+            self.unit.record(list)?;
+            self.must_fit()?;
         }
         Ok(())
     }
@@ -155,20 +165,34 @@ impl Deciding<'_, '_> {
         Ok(loaded.is_some_and(|(now, _)| now == *id))
     }
 
+    /// Looks up, at once, which grantees of lists left, or came back, since the request.
+    async fn find_ended(&mut self, lists: impl Iterator<Item = &Grants>) -> Result<()> {
+        let grantees: HashSet<_> = lists.flat_map(|grants| grants.keys().copied()).collect();
+        let streams = grantees.into_iter().flat_map(|grantee| self.undos.ports.grantees.streams_of(grantee));
+        let unknown: Vec<_> = streams.filter(|stream| !self.ended.contains_key(stream)).collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let since = self.task.request.events.first().map_or(0, |event| event.position);
+        let ended = self.undos.ports.histories.find_ended(self.scope, &unknown, since - 1).await?;
+        self.ended.extend(unknown.into_iter().map(|stream| {
+            let has_ended = ended.contains(&stream);
+            (stream, has_ended)
+        }));
+        Ok(())
+    }
+
     /// The grants without those to grantees who left, or came back, since the request, and the number of omitted ones.
     async fn still_valid(&mut self, grants: Grants) -> Result<(Grants, usize)> {
+        self.find_ended(std::iter::once(&grants)).await?;
         let grantees = self.undos.ports.grantees.clone();
-        let streams: Vec<_> = grants.keys().flat_map(|grantee| grantees.streams_of(*grantee)).collect();
-        let since = self.task.request.events.first().map_or(0, |event| event.position);
-        let ended = self.undos.ports.histories.find_ended(self.scope, &streams, since - 1).await?;
         let mut valid = Grants::new();
         let count = grants.len();
         for (grantee, level) in grants {
             let streams = grantees.streams_of(grantee);
-            let is_any_in = |set: &HashSet<StreamId>| streams.iter().any(|stream| set.contains(stream));
-            let is_valid =
-                is_any_in(&self.returned) || !is_any_in(&ended) && self.is_grantee(grantee).await?;
-            if is_valid {
+            let has_returned = streams.iter().any(|stream| self.returned.contains(stream));
+            let has_ended = streams.iter().any(|stream| self.ended.get(stream) == Some(&true));
+            if has_returned || !has_ended && self.is_grantee(grantee).await? {
                 valid.insert(grantee, level);
             }
         }

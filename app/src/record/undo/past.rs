@@ -25,7 +25,7 @@ impl Deciding<'_, '_> {
     ) -> Result<()> {
         // The response is small: releases the turn for a large one, which others may wait for.
         answer::give_back();
-        let (mut began, mut pasts) = (Vec::new(), Vec::new());
+        let (mut began, mut reverted) = (Vec::new(), Vec::new());
         for (object, entity) in objects.iter().zip(entities) {
             let is_last = entity.version() == object.last();
             let is_there = Stream::exists(&**entity);
@@ -34,8 +34,8 @@ impl Deciding<'_, '_> {
             }
             let comes_back_as_it_is = is_last && !is_there && object.events.len() == 1;
             let is_reverted = object.undoings().any(|undoing| matches!(undoing, Undoing::Reverted));
-            if object.first() > 1 && is_reverted && !comes_back_as_it_is && !object.past.initialized() {
-                pasts.push((&object.stream, object.first() - 1));
+            if is_reverted && !comes_back_as_it_is {
+                reverted.push(*object);
             }
         }
         let ports = &self.undos.ports;
@@ -43,10 +43,18 @@ impl Deciding<'_, '_> {
             let found = ports.histories.find_last_of_many(self.scope, &began, A::BEGINNINGS).await?;
             self.began.extend(found);
         }
+        self.read_pasts::<A>(&reverted).await
+    }
+
+    /// Reads, at once, the pasts of objects before the request.
+    pub(super) async fn read_pasts<A: Stream>(&self, objects: &[&Object]) -> Result<()> {
+        let unread = objects.iter().filter(|object| object.first() > 1 && !object.past.initialized());
+        let pasts: Vec<_> = unread.map(|object| (&object.stream, object.first() - 1)).collect();
         if pasts.is_empty() {
             return Ok(());
         }
         let room = self.task.room();
+        let ports = &self.undos.ports;
         let reader = Pasts {
             reader: &*ports.histories,
             workers: &ports.workers,
