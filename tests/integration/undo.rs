@@ -437,12 +437,17 @@ async fn a_large_folder_is_deleted_and_comes_back() {
         tokio::spawn(async move {
             for number in (writer..COUNT).step_by(8) {
                 save(&admin, &format!("d{number}"), "big", 1).await;
+                let editors_view = json!({"items": [{"role": "Editor", "permission": 1}]});
+                let path = format!("/api/dashboards/uid/d{number}/permissions");
+                admin.post(&path, &editors_view).await.expect(200);
             }
         })
     });
     for writer in writers.collect::<Vec<_>>() {
         writer.await.unwrap();
     }
+    let list = "/api/dashboards/uid/d1/permissions";
+    let permissions = admin.get(list).await.expect(200).body;
     admin.delete("/api/folders/big").await.expect(200);
     let deletion = entry(&admin, "folder.deleted").await;
     let plan = preview(&admin, deletion).await;
@@ -450,6 +455,13 @@ async fn a_large_folder_is_deleted_and_comes_back() {
     undo(&admin, deletion).await.expect(200);
     let counts = admin.get("/api/folders/big/counts").await.expect(200).body;
     assert_eq!(counts["dashboard"], COUNT);
+    let restored = admin.get(list).await.expect(200).body;
+    for (entry, before) in restored.as_array().unwrap().iter().zip(permissions.as_array().unwrap()) {
+        for member in ["role", "userId", "permission", "inherited"] {
+            assert_eq!(entry[member], before[member], "{restored}");
+        }
+    }
+    assert_eq!(restored[0]["inherited"], false, "{restored}");
     unharmed(&server).await;
 }
 
