@@ -1,5 +1,7 @@
 //! Helpers shared by the backends that speak HTTP.
 
+use std::sync::Arc;
+
 use futures_util::{StreamExt, stream};
 use kymograph_app::source::backend::{
     Query, QueryError, QueryResult, QueryResults, ResourceRequest, SourceContext,
@@ -15,18 +17,27 @@ pub(crate) const CONCURRENCY: usize = 8;
 /// The maximum length of an expression, in bytes.
 pub(crate) const MAX_EXPRESSION: usize = 128 * 1024;
 
-/// Answers each query under its name, up to `concurrency` at once.
+/// Answers each query under its name, up to `concurrency` at once. A query that fails releases the memory that it
+/// reserved, for those beside it.
 pub(crate) async fn each<'q, A>(
+    context: &'q SourceContext,
     queries: &'q [Query],
     concurrency: usize,
-    answer: impl Fn(&'q Query) -> A,
+    answer: impl Fn(SourceContext, &'q Query) -> A,
 ) -> QueryResults
 where
     A: Future<Output = QueryResult> + Send,
 {
     let named = |query: &'q Query| {
-        let answer = answer(query);
-        async move { (query.ref_id.clone(), answer.await) }
+        let part = Arc::new(context.share.part());
+        let answer = answer(SourceContext { share: part.clone(), ..context.clone() }, query);
+        async move {
+            let answered = answer.await;
+            if answered.is_ok() {
+                context.share.absorb(&part);
+            }
+            (query.ref_id.clone(), answered)
+        }
     };
     let answers: Vec<_> = queries.iter().map(named).collect();
     stream::iter(answers).buffer_unordered(concurrency).collect().await
@@ -92,4 +103,28 @@ pub(crate) fn flag(model: &Map<String, Value>, name: &str) -> bool {
 pub(crate) fn number(model: &Map<String, Value>, name: &str) -> Option<i64> {
     let value = model.get(name)?;
     value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use kymograph_app::source::room::MAX_BYTES;
+    use serde_json::json;
+
+    use super::*;
+    use crate::fixture;
+
+    #[tokio::test]
+    async fn a_failed_query_leaves_its_memory_to_those_beside_it() {
+        let context = fixture::context(fixture::source("http://localhost"));
+        let query = |ref_id: &str| Query { ref_id: ref_id.to_owned(), ..fixture::query(json!({})) };
+        let queries = [query("A"), query("B")];
+        let answers = each(&context, &queries, 1, async |context, query| {
+            context.share.take(MAX_BYTES).await?;
+            if query.ref_id == "A" { Err(QueryError::invalid("it fails")) } else { Ok(Vec::new()) }
+        });
+        let answers = answers.await;
+        assert!(answers["A"].is_err());
+        assert!(answers["B"].is_ok());
+        assert!(context.share.take(1).await.is_err(), "the answer of B is kept");
+    }
 }

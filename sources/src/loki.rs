@@ -97,7 +97,9 @@ impl Backend for LokiBackend {
             Ok(client) => client,
             Err(error) => return all_failed(queries, &error),
         };
-        each(queries, CONCURRENCY, |query| self.answer(&client, context, query)).await
+        let client = &client;
+        each(context, queries, CONCURRENCY, async |context, query| self.answer(client, &context, query).await)
+            .await
     }
 
     async fn check_health(&self, context: &SourceContext) -> Health {

@@ -133,7 +133,8 @@ impl PostgresBackend {
 #[async_trait]
 impl Backend for PostgresBackend {
     async fn query(&self, context: &SourceContext, queries: &[Query]) -> QueryResults {
-        each(queries, CONCURRENT_QUERIES, |query| self.answer(context, query)).await
+        each(context, queries, CONCURRENT_QUERIES, async |context, query| self.answer(&context, query).await)
+            .await
     }
 
     async fn check_health(&self, context: &SourceContext) -> Health {

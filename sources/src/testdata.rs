@@ -48,7 +48,10 @@ impl TestDataBackend {
 #[async_trait]
 impl Backend for TestDataBackend {
     async fn query(&self, context: &SourceContext, queries: &[Query]) -> QueryResults {
-        each(queries, CONCURRENT_QUERIES, |query| scenario::answer(&self.workers, context, query)).await
+        each(context, queries, CONCURRENT_QUERIES, async |context, query| {
+            scenario::answer(&self.workers, &context, query).await
+        })
+        .await
     }
 
     async fn check_health(&self, _context: &SourceContext) -> Health {

@@ -226,7 +226,8 @@ impl AnswerShare {
     }
 
     /// Another part of the same request, which holds nothing.
-    pub(super) fn part(&self) -> Self {
+    #[must_use]
+    pub fn part(&self) -> Self {
         self.room.share()
     }
 
@@ -256,7 +257,7 @@ impl AnswerShare {
     }
 
     /// Takes over what another part of the same request holds.
-    pub(super) fn absorb(&self, part: &Self) {
+    pub fn absorb(&self, part: &Self) {
         self.bytes.fetch_add(part.bytes.swap(0, Ordering::Relaxed), Ordering::Relaxed);
     }
 
