@@ -336,6 +336,12 @@ pub const LIMITS: &[Limit] = &[
         answer: "One event counts the rest",
     },
     Limit {
+        what: "Queries per minute with audit events of their own, if the org records queries",
+        at: "An actor",
+        most: Amount::Count(access::MAX_QUERIES_PER_ACTOR as u64),
+        answer: "One event counts the rest",
+    },
+    Limit {
         what: "Kinds of refusals per minute with audit events of their own",
         at: "All actors, addresses and accounts of an org; half of it for the server",
         most: Amount::Count(access::MAX_KINDS_PER_ORG as u64),

@@ -32,6 +32,8 @@ const OUR_OWN: &[(&str, &str, &str)] = &[
     ("GET", "/api/admin/audit/events/{}/undo", "what undoing a request would do"),
     ("POST", "/api/admin/audit/events/{}/undo", "undoing what a request did"),
     ("GET", "/api/audit/activity", "the audit log"),
+    ("GET", "/api/org/audit", "what the audit log records"),
+    ("PUT", "/api/org/audit", "what the audit log records"),
     ("GET", "/api/admin/audit/events", "the audit log of the server"),
     ("GET", "/api/admin/audit/events/{}", "the audit log of the server"),
     ("GET", "/api/admin/audit/events/export", "the audit log of the server"),

@@ -318,3 +318,60 @@ async fn credentials_for_the_server_do_not_go_on() {
     // `admin:admin`
     assert!(!head.contains("YWRtaW46YWRtaW4="), "{head}");
 }
+
+/// The audit entries of queries, once there are this many.
+async fn audited(server: &TestServer, expected: usize) -> Vec<Value> {
+    server.access.flush().await;
+    let path = "/api/audit/events?action=access.queried";
+    let events = server.admin().get(path).await.expect(200).body["events"].as_array().unwrap().clone();
+    assert_eq!(events.len(), expected, "{events:?}");
+    events
+}
+
+#[tokio::test]
+async fn queries_are_audited_if_the_org_wants_it() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    add(&admin, "test", "testdata", "", json!({})).await;
+    let query = ask(&[test_data("A", "a\n1\n"), test_data("B", "b\n2\n")]);
+    admin.post("/api/ds/query", &query).await.expect(200);
+    assert_eq!(admin.get("/api/org/audit").await.expect(200).body, json!({"queries": false}));
+    admin.put("/api/org/audit", &json!({})).await.expect(400);
+    admin.put("/api/org/audit", &json!({"queries": "true"})).await.expect(400);
+    let (viewer, id) = server.new_member(1, "vic", "Viewer").await;
+    viewer.put("/api/org/audit", &json!({"queries": false})).await.expect(403);
+    audited(&server, 0).await;
+    admin.put("/api/org/audit", &json!({"queries": true})).await.expect(200);
+    assert_eq!(admin.get("/api/org/audit").await.expect(200).body, json!({"queries": true}));
+    for _ in 0..3 {
+        viewer.post("/api/ds/query", &query).await.expect(200);
+    }
+    viewer.get("/api/datasources/uid/test/resources/scenarios?a=b").await;
+    let entries = audited(&server, 5).await;
+    let recorded = |entry: &Value| {
+        let queried = &entry["access"];
+        assert_eq!(entry["actor"]["id"], id);
+        assert_eq!(entry["targets"], json!([{"type": "data_source", "uid": "test", "name": "test"}]));
+        (queried["query"].as_str().unwrap().to_owned(), queried["count"].as_i64().unwrap())
+    };
+    let mut recorded: Vec<_> = entries.iter().map(recorded).collect();
+    recorded.sort();
+    let text = |csv: &str| format!(r#"{{"csvContent":"{csv}","scenarioId":"csv_content"}}"#);
+    let (a, b) = (text("a\\n1\\n"), text("b\\n2\\n"));
+    let expected = [("GET scenarios?a=b".to_owned(), 1), (a.clone(), 1), (a, 2), (b.clone(), 1), (b, 2)];
+    assert_eq!(recorded, expected);
+    // The other org did not ask for it, and what was turned on can be undone.
+    let other = server.new_org("Other").await;
+    let (bob, _) = server.new_member(other, "bob", "Admin").await;
+    add(&bob, "test", "testdata", "", json!({})).await;
+    bob.post("/api/ds/query", &query).await.expect(200);
+    assert_eq!(
+        bob.get("/api/audit/events?action=access.queried").await.expect(200).body["events"],
+        json!([])
+    );
+    let path = "/api/audit/events?action=org.audit_changed";
+    let event = admin.get(path).await.expect(200).body["events"][0]["id"].as_i64().unwrap();
+    admin.post(&format!("/api/audit/events/{event}/undo"), &json!({})).await.expect(200);
+    viewer.post("/api/ds/query", &ask(&[test_data("A", "c\n3\n")])).await.expect(200);
+    audited(&server, 5).await;
+}

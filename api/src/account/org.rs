@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use kymograph_app::account::org::{HISTORY, OrgView, Orgs};
 use kymograph_app::{Error, ErrorKind, Page};
 use kymograph_domain::OrgId;
-use kymograph_domain::account::org::Address;
+use kymograph_domain::account::org::{Address, AuditSettings};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -49,6 +49,15 @@ pub fn routes(orgs: Arc<Orgs>) -> Routes {
             put("/api/org/address", "updateCurrentOrgAddress", "Change the address of the org")
                 .fails_like_a_fault(NO_ORG, ADDRESS_FAILED)
                 .to(&orgs, update_current_org_address),
+        )
+        .add(
+            get("/api/org/audit", "getOrgAudit", "Read what the audit log of the org records")
+                .to(&orgs, get_org_audit),
+        )
+        .add(
+            put("/api/org/audit", "updateOrgAudit", "Change what the audit log of the org records")
+                .fails(&[404])
+                .to(&orgs, update_org_audit),
         )
         .group(&ORGS)
         .add(
@@ -157,6 +166,21 @@ impl From<AddressForm> for Address {
             country: form.country.unwrap_or_default(),
         }
     }
+}
+
+/// What the audit log of an org records besides changes, refusals and log-ins.
+#[derive(Serialize, ToSchema)]
+struct AuditSettingsBody {
+    /// Whether queries to data sources are recorded: who sent what to which source, but not the results.
+    queries: bool,
+}
+
+#[derive(Deserialize, Default, ToSchema)]
+#[serde(default)]
+struct AuditSettingsForm {
+    /// Whether queries to data sources are recorded.
+    #[schema(value_type = bool, required)]
+    queries: Option<bool>,
 }
 
 fn details_body(org: OrgView) -> Json<OrgDetailsBody> {
@@ -275,6 +299,24 @@ fn update_error(error: Error, missing: &str) -> ApiError {
         StatusCode::BAD_REQUEST,
         "",
     )
+}
+
+async fn get_org_audit(
+    State(orgs): State<Arc<Orgs>>,
+    Caller(scope): Caller,
+) -> ApiResult<Json<AuditSettingsBody>> {
+    let AuditSettings { queries } = orgs.get_audit(&scope).await?;
+    Ok(Json(AuditSettingsBody { queries }))
+}
+
+async fn update_org_audit(
+    State(orgs): State<Arc<Orgs>>,
+    Caller(scope): Caller,
+    JsonBody(form): JsonBody<AuditSettingsForm>,
+) -> ApiResult<Json<Message>> {
+    let queries = form.queries.ok_or_else(|| Error::invalid("queries is missing: true or false"))?;
+    orgs.set_audit(&scope, AuditSettings { queries }).await?;
+    Ok(Message::json("Audit settings updated"))
 }
 
 async fn delete_org_by_id(

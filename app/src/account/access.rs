@@ -1,8 +1,8 @@
-//! Records refusals and log-ins.
+//! Records refusals, log-ins and queries.
 //!
-//! A refusal is recorded after the response, by a separate task behind a bounded queue, so that it can neither slow
-//! down nor fail a request. The first refusal of a kind is recorded at once; later ones within a minute are combined
-//! into one entry that counts them, so that no client can flood the log.
+//! A refusal or a query is recorded beside the request, by a separate task behind a bounded queue, so that it can
+//! neither slow down nor fail the request. The first one of a kind is recorded at once; later ones within a minute are
+//! combined into one entry that counts them, so that no client can flood the log.
 
 mod fold;
 mod recorder;
@@ -10,8 +10,11 @@ mod recorder;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use kymograph_domain::account::access::{Access, AccessCommand, AccessLoggedIn, AccessTarget};
+use kymograph_domain::account::access::{
+    Access, AccessCommand, AccessLoggedIn, AccessTarget, MAX_QUERY_BYTES,
+};
 use kymograph_domain::account::org::Org;
+use kymograph_domain::kernel::text::char_boundary;
 use kymograph_domain::{OrgId, OrgRole, UserId};
 use tokio::sync::{mpsc, oneshot};
 
@@ -21,13 +24,13 @@ use crate::kernel::noun::Noun;
 use crate::kernel::scope::Actor;
 use crate::{Commands, RequestContext, Scope};
 use fold::{Attempt, What};
-pub(crate) use fold::{MAX_KINDS, MAX_KINDS_PER_ORG, MAX_KINDS_PER_SOURCE};
+pub(crate) use fold::{MAX_KINDS, MAX_KINDS_PER_ORG, MAX_KINDS_PER_SOURCE, MAX_QUERIES_PER_ACTOR};
 
 pub use recorder::AccessRecorder;
 
 impl Noun for Access {}
 
-/// The maximum number of refusals in the queue. Further ones are only counted.
+/// The maximum number of attempts in the queue. Further ones are only counted.
 const MAX_WAITING: usize = 4096;
 
 /// A request that was denied.
@@ -43,7 +46,7 @@ pub struct DeniedRequest {
     pub reason: String,
 }
 
-/// The numbers of refusals since the start.
+/// The numbers of refusals, and of lost entries, since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Refusals {
     /// Denied requests.
@@ -52,11 +55,11 @@ pub struct Refusals {
     pub logins: u64,
     /// Refused tokens.
     pub tokens: u64,
-    /// All refusals that are missing in the log, because there were too many or a write failed.
+    /// All refusals and queries that are missing in the log, because there were too many or a write failed.
     pub unrecorded: u64,
 }
 
-/// Counts refusals.
+/// Counts refusals, and what is missing in the log.
 #[derive(Default)]
 struct Counts {
     denied: AtomicU64,
@@ -65,7 +68,7 @@ struct Counts {
     unrecorded: AtomicU64,
 }
 
-/// Records refusals and log-ins.
+/// Records refusals, log-ins and queries.
 #[derive(Clone)]
 pub struct AccessLog {
     commands: Commands,
@@ -75,9 +78,9 @@ pub struct AccessLog {
 
 /// A message to the recorder.
 enum Message {
-    /// A request, log-in or token was refused.
-    Refused(Box<Attempt>),
-    /// Write the refusals that were only counted so far, and notify the sender.
+    /// A request, log-in or token was refused, or a data source was queried.
+    Attempted(Box<Attempt>),
+    /// Write the attempts that were only counted so far, and notify the sender.
     Flush(oneshot::Sender<()>),
 }
 
@@ -182,6 +185,19 @@ impl AccessLog {
         });
     }
 
+    /// Records a query to a data source. Never waits.
+    pub(crate) fn queried(&self, scope: &Scope, data_source: &str, mut query: String) {
+        query.truncate(char_boundary(&query, MAX_QUERY_BYTES));
+        self.enqueue(Attempt {
+            org: scope.org(),
+            actor: scope.actor().clone(),
+            request: scope.request().clone(),
+            target: AccessTarget { kind: "data_source".into(), uid: data_source.into() },
+            reason: String::new(),
+            what: What::Queried { query: query.replace('\0', " ") },
+        });
+    }
+
     /// Records a log-in, before the client gets the session; also for the org that it leads to.
     pub(crate) async fn logged_in(
         &self,
@@ -221,7 +237,7 @@ impl AccessLog {
             .await
     }
 
-    /// Writes the refusals that were only counted so far. For the stop of the server, and for tests.
+    /// Writes the attempts that were only counted so far. For the stop of the server, and for tests.
     pub async fn flush(&self) {
         let (done, is_done) = oneshot::channel();
         if self.queue.send(Message::Flush(done)).await.is_ok() {
@@ -235,13 +251,14 @@ impl AccessLog {
             What::Denied { .. } => &self.counts.denied,
             What::LoginFailed => &self.counts.logins,
             What::TokenRefused => &self.counts.tokens,
+            What::Queried { .. } => return self.enqueue(attempt),
         };
         counter.fetch_add(1, Ordering::Relaxed);
         self.enqueue(attempt);
     }
 
     fn enqueue(&self, attempt: Attempt) {
-        if self.queue.try_send(Message::Refused(Box::new(attempt))).is_err() {
+        if self.queue.try_send(Message::Attempted(Box::new(attempt))).is_err() {
             self.counts.unrecorded.fetch_add(1, Ordering::Relaxed);
         }
     }

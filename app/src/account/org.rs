@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use cqrs_es::Aggregate;
 use kymograph_domain::account::membership::{Membership, MembershipCommand};
-use kymograph_domain::account::org::{Address, Org, OrgCommand, OrgCreated, OrgError};
+use kymograph_domain::account::org::{Address, AuditSettings, Org, OrgCommand, OrgCreated, OrgError};
 use kymograph_domain::account::user::User;
 use kymograph_domain::{OrgId, OrgRole};
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,8 @@ pub struct OrgView {
 pub trait OrgReader: Send + Sync {
     /// The org of that id.
     async fn find_org(&self, id: OrgId) -> Result<Option<OrgView>>;
+    /// What the audit log of an org records besides changes; the default if there is no such org.
+    async fn find_audit(&self, id: OrgId) -> Result<AuditSettings>;
     /// The org of that name.
     async fn find_org_by_name(&self, name: &str) -> Result<Option<OrgView>>;
     /// Orgs with this name, if one is given, and with a name that contains another text, by name.
@@ -105,6 +107,20 @@ impl Orgs {
     pub async fn change_address(&self, scope: &Scope, org: OrgId, address: &Address) -> Result<()> {
         let scope = scope.in_org(org, Permission::ORGS_WRITE)?;
         self.tell(&scope, OrgCommand::ChangeAddress(address.clone())).await
+    }
+
+    /// Sets what the audit log of the actor's org records.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn set_audit(&self, scope: &Scope, audit: AuditSettings) -> Result<()> {
+        scope.require(Permission::ORGS_WRITE)?;
+        self.tell(scope, OrgCommand::SetAudit(audit)).await
+    }
+
+    /// Reads what the audit log of the actor's org records.
+    #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
+    pub async fn get_audit(&self, scope: &Scope) -> Result<AuditSettings> {
+        scope.require(Permission::ORGS_READ)?;
+        self.reader.find_audit(scope.org()).await
     }
 
     /// Deletes an org with all its data. Its log is kept as evidence of the actions in it.

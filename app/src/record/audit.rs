@@ -139,6 +139,8 @@ pub struct AccessDetails<'a> {
     pub method: Option<Cow<'a, str>>,
     /// The path of the request, with parameters in braces.
     pub route: Option<Cow<'a, str>>,
+    /// The query to a data source.
+    pub query: Option<Cow<'a, str>>,
     /// The number of such events in a short time.
     pub count: Option<i64>,
     /// The time of the first of them.

@@ -2,6 +2,7 @@
 //! proxy to their own APIs.
 
 mod answers;
+mod audit;
 mod circuit;
 mod flight;
 mod request;
@@ -32,6 +33,7 @@ use flight::{Answered, Flights};
 use request::{Parsed, parse};
 
 pub use answers::{QueryAnswers, WrittenAnswers};
+pub use audit::QueryAudit;
 pub(crate) use circuit::MAX_CALLS_OF_SOURCE;
 pub use request::MAX_QUERIES;
 
@@ -153,6 +155,8 @@ pub struct QueryPorts {
     pub max_bytes: usize,
     /// Whether the caller is disclosed to sources.
     pub tells_user: bool,
+    /// Records queries in the audit log.
+    pub audit: QueryAudit,
     /// Observes the calls.
     pub observer: Arc<dyn CallObserver>,
 }
@@ -206,6 +210,9 @@ impl Queries {
             let view = self.find(scope, source.key()).await?;
             groups.entry(view.uid.to_string()).or_insert_with(|| (view, Vec::new())).1.push(query);
         }
+        for (view, queries) in groups.values() {
+            self.ports.audit.queried(scope, view.uid.as_str(), queries).await?;
+        }
         let room = self.rooms.of_request(scope.org());
         let asked =
             groups.into_values().map(|(view, queries)| self.ask(scope, &room, view, queries, &headers));
@@ -258,6 +265,7 @@ impl Queries {
         request: ResourceRequest,
     ) -> Result<ResourceResponse, AskError> {
         let call = self.enter(scope, key, request.headers.clone(), CallKind::Resource).await?;
+        self.ports.audit.requested(scope, call.context.source.uid.as_str(), &request).await?;
         let backend = self.ports.backends.of(&call.context.source)?;
         let answered = backend.call_resource(&call.context, request).await;
         Ok(call.ended(answered)?)
@@ -272,6 +280,7 @@ impl Queries {
         request: ResourceRequest,
     ) -> Result<ResourceResponse, AskError> {
         let call = self.enter(scope, key, request.headers.clone(), CallKind::Proxy).await?;
+        self.ports.audit.requested(scope, call.context.source.uid.as_str(), &request).await?;
         let answered = self.ports.proxy.forward(&call.context, request).await;
         Ok(call.ended(answered)?)
     }

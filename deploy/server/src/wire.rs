@@ -19,6 +19,7 @@ use kymograph_app::kernel::clock::Clock;
 use kymograph_app::kernel::ending::Endings;
 use kymograph_app::kernel::setting::Settings;
 use kymograph_app::rights::resource_permission::GuardedKinds;
+use kymograph_app::source::query::QueryAudit;
 use kymograph_infra::database_server::DatabaseServer;
 use kymograph_projections::content::folder::folder_cache;
 
@@ -47,11 +48,12 @@ pub fn wire(config: &Config, database: &DatabaseServer, clock: Arc<dyn Clock>) -
     let contents = content.services(&kernel, commands, &rights, endings.clone(), account.teams.clone());
     let records = record::services(&kernel, commands, &rights, (&content, &contents), kinds.clone(), endings);
     let jobs = job::start(&kernel, &log, (&account, &content), &accounts)?;
+    let audit = QueryAudit::new(accounts.services.access.clone(), account.orgs.clone());
     let services = Services {
         account: accounts.services,
         rights: rights.services(commands.clone(), kinds),
         content: contents,
-        source: source.services(&kernel, commands, &rights)?,
+        source: source.services(&kernel, commands, &rights, audit)?,
         record: records,
         commands: commands.clone(),
         settings: Arc::new(Settings::new(config.settings().clone())),

@@ -1,4 +1,4 @@
-//! Access to objects and accounts: refused requests and log-ins.
+//! Access to objects and accounts: refused requests, log-ins, and queries to data sources.
 //!
 //! These events change nothing. They are in the log so that the log alone shows each attempt and its actor.
 
@@ -9,7 +9,7 @@ use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
 
 use crate::domain_events;
-use crate::kernel::aggregate::{Stream, decide};
+use crate::kernel::aggregate::{Stream, decide, is_default};
 use crate::kernel::effect::Effects;
 use crate::kernel::id::UserId;
 use crate::kernel::reason::{Reason, ReasonKind};
@@ -17,13 +17,19 @@ use crate::kernel::text::{MAX_NAME_BYTES, is_storable};
 use crate::kernel::timestamp::Timestamp;
 use crate::kernel::undo::Undoing;
 
-/// The state that decisions about access need: only the numbers of refused requests and of log-ins.
+/// The maximum length of a recorded query, in bytes.
+pub const MAX_QUERY_BYTES: usize = 1024;
+
+/// The state that decisions about access need: only the numbers of refused requests, of log-ins and of queries.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Access {
     /// The number of refused requests.
     pub refused: i64,
     /// The number of log-ins.
     pub log_ins: i64,
+    /// The number of queries.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub queries: i64,
 }
 
 /// The target of an access attempt.
@@ -65,6 +71,8 @@ pub enum AccessCommand {
     RefuseToken(AccessTokenRefused),
     /// A user logged in.
     LogIn(AccessLoggedIn),
+    /// A data source was queried.
+    Query(AccessQueried),
 }
 
 /// An authenticated caller was denied access.
@@ -112,6 +120,19 @@ pub struct AccessLoggedIn {
     pub session_id: i64,
 }
 
+/// A data source was queried, in an org whose audit log records queries. The result is not recorded.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AccessQueried {
+    /// The data source.
+    pub target: AccessTarget,
+    /// The query, shortened to [`MAX_QUERY_BYTES`].
+    pub query: String,
+    /// The number of times that the actor sent it.
+    pub count: i64,
+    /// The time of the first one.
+    pub since: Timestamp,
+}
+
 domain_events! {
     /// The events of access attempts.
     pub enum AccessEvent {
@@ -123,6 +144,8 @@ domain_events! {
         TokenRefused(AccessTokenRefused) = "access.token_refused", 1;
         /// A user logged in.
         LoggedIn(AccessLoggedIn) = "access.logged_in", 1;
+        /// A data source was queried.
+        Queried(AccessQueried) = "access.queried", 1;
     }
 }
 
@@ -167,8 +190,8 @@ impl Effects for AccessEvent {}
 /// The reason why an access attempt is not recorded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AccessError {
-    /// The number of refusals is less than one.
-    #[error("a refusal must have happened")]
+    /// The number of attempts is less than one.
+    #[error("an attempt must have happened")]
     CountInvalid,
     /// A text is too long or cannot be stored.
     #[error("a text about access is too long")]
@@ -192,6 +215,7 @@ impl Stream for Access {
             "access.logged_in",
             Undoing::Impossible("a log-in cannot be undone: revoke the session or log the user out"),
         ),
+        ("access.queried", Undoing::ATTEMPT),
     ];
 }
 
@@ -210,20 +234,27 @@ impl Aggregate for Access {
     ) -> Result<(), AccessError> {
         let event: AccessEvent = match command {
             AccessCommand::Deny(denied) => {
-                check(&denied.target, &denied.refusal)?;
+                check_refusal(&denied.target, &denied.refusal)?;
                 check_text(&denied.route)?;
                 check_text(&denied.method)?;
                 denied.into()
             }
             AccessCommand::FailLogin(failed) => {
-                check(&failed.target, &failed.refusal)?;
+                check_refusal(&failed.target, &failed.refusal)?;
                 failed.into()
             }
             AccessCommand::RefuseToken(refused) => {
-                check(&refused.target, &refused.refusal)?;
+                check_refusal(&refused.target, &refused.refusal)?;
                 refused.into()
             }
             AccessCommand::LogIn(logged_in) => logged_in.into(),
+            AccessCommand::Query(queried) => {
+                check_target(&queried.target, queried.count)?;
+                if !is_storable(&queried.query, MAX_QUERY_BYTES) {
+                    return Err(AccessError::TextTooLong);
+                }
+                queried.into()
+            }
         };
         decide(self, sink, event).await;
         Ok(())
@@ -235,15 +266,22 @@ impl Aggregate for Access {
             AccessEvent::LoginFailed(failed) => self.refused += failed.refusal.count,
             AccessEvent::TokenRefused(refused) => self.refused += refused.refusal.count,
             AccessEvent::LoggedIn(_) => self.log_ins += 1,
+            AccessEvent::Queried(queried) => self.queries += queried.count,
         }
     }
 }
 
-fn check(target: &AccessTarget, refusal: &Refusal) -> Result<(), AccessError> {
-    if refusal.count < 1 {
+fn check_refusal(target: &AccessTarget, refusal: &Refusal) -> Result<(), AccessError> {
+    check_target(target, refusal.count)?;
+    check_text(&refusal.reason)
+}
+
+fn check_target(target: &AccessTarget, count: i64) -> Result<(), AccessError> {
+    if count < 1 {
         return Err(AccessError::CountInvalid);
     }
-    [&target.kind, &target.uid, &refusal.reason].into_iter().try_for_each(|text| check_text(text))
+    check_text(&target.kind)?;
+    check_text(&target.uid)
 }
 
 fn check_text(text: &str) -> Result<(), AccessError> {
@@ -336,7 +374,7 @@ mod tests {
             logged_in.into(),
         ];
         assert_eq!(events, expected);
-        assert_eq!(folded::<Access>(&events), Access { refused: 321, log_ins: 2 });
+        assert_eq!(folded::<Access>(&events), Access { refused: 321, log_ins: 2, queries: 0 });
     }
 
     #[tokio::test]
@@ -360,6 +398,31 @@ mod tests {
         ] {
             let refused = decided::<Access>(&[], vec![command]).await;
             assert_eq!(refused, Err(AccessError::TextTooLong));
+        }
+    }
+
+    #[tokio::test]
+    async fn queries_are_recorded_and_counted() {
+        let queried = |count, query: &str| AccessQueried {
+            target: AccessTarget { kind: "data_source".into(), uid: "prom".into() },
+            query: query.into(),
+            count,
+            since: Timestamp(7),
+        };
+        let longest = "x".repeat(MAX_QUERY_BYTES);
+        let commands = vec![
+            AccessCommand::Query(queried(1, r#"{"expr":"up"}"#)),
+            AccessCommand::Query(queried(30, &longest)),
+        ];
+        let events = decided::<Access>(&[], commands).await.unwrap();
+        assert_eq!(events, [queried(1, r#"{"expr":"up"}"#).into(), queried(30, &longest).into()]);
+        assert_eq!(folded::<Access>(&events), Access { refused: 0, log_ins: 0, queries: 31 });
+        for (invalid, error) in [
+            (queried(0, "up"), AccessError::CountInvalid),
+            (queried(1, &format!("{longest}x")), AccessError::TextTooLong),
+            (queried(1, "a\0b"), AccessError::TextTooLong),
+        ] {
+            assert_eq!(decided::<Access>(&[], vec![AccessCommand::Query(invalid)]).await, Err(error));
         }
     }
 

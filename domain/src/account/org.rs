@@ -5,7 +5,7 @@ use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
 
 use crate::domain_events;
-use crate::kernel::aggregate::{Stream, decide};
+use crate::kernel::aggregate::{Stream, decide, is_default};
 use crate::kernel::effect::{Effects, Ending};
 use crate::kernel::id::OrgId;
 use crate::kernel::invariant::Invariant;
@@ -22,8 +22,19 @@ pub struct Org {
     pub name: String,
     /// The postal address.
     pub address: Address,
+    /// What its audit log records besides changes.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub audit: AuditSettings,
     /// Whether it exists: created and not deleted since.
     pub exists: bool,
+}
+
+/// What the audit log of an org records besides changes, refusals and log-ins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AuditSettings {
+    /// Queries to data sources, without their results.
+    pub queries: bool,
 }
 
 /// A postal address.
@@ -53,6 +64,8 @@ pub enum OrgCommand {
     Rename(String),
     /// Gives it another address.
     ChangeAddress(Address),
+    /// Sets what its audit log records.
+    SetAudit(AuditSettings),
     /// Deletes it with all it owns.
     Delete,
 }
@@ -80,6 +93,13 @@ pub struct OrgAddressChanged {
     pub address: Address,
 }
 
+/// What the audit log of an org records was changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OrgAuditChanged {
+    /// The settings from now on.
+    pub audit: AuditSettings,
+}
+
 /// An org was deleted with all it owned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OrgDeleted {
@@ -96,6 +116,8 @@ domain_events! {
         Renamed(OrgRenamed) = "org.renamed", 1;
         /// It was given another address.
         AddressChanged(OrgAddressChanged) = "org.address_changed", 1;
+        /// What its audit log records was changed.
+        AuditChanged(OrgAuditChanged) = "org.audit_changed", 1;
         /// It was deleted.
         Deleted(OrgDeleted) = "org.deleted", 1;
     }
@@ -152,6 +174,7 @@ impl Stream for Org {
         ("org.created", Undoing::Impossible("delete the organization")),
         ("org.renamed", Undoing::Reverted),
         ("org.address_changed", Undoing::Reverted),
+        ("org.audit_changed", Undoing::Reverted),
         (
             "org.deleted",
             Undoing::Impossible(
@@ -179,6 +202,9 @@ impl Stream for Org {
         }
         if past.address != self.address {
             commands.push(OrgCommand::ChangeAddress(past.address.clone()));
+        }
+        if past.audit != self.audit {
+            commands.push(OrgCommand::SetAudit(past.audit));
         }
         Some(commands)
     }
@@ -211,6 +237,8 @@ impl Aggregate for Org {
                 address.check()?;
                 OrgAddressChanged { address }.into()
             }
+            OrgCommand::SetAudit(audit) if audit == self.audit => return Ok(()),
+            OrgCommand::SetAudit(audit) => OrgAuditChanged { audit }.into(),
             OrgCommand::Delete => OrgDeleted { id: self.id }.into(),
         };
         decide(self, sink, event).await;
@@ -220,11 +248,11 @@ impl Aggregate for Org {
     fn apply(&mut self, event: OrgEvent) {
         match event {
             OrgEvent::Created(created) => {
-                *self =
-                    Self { id: created.id, name: created.name, address: Address::default(), exists: true };
+                *self = Self { id: created.id, name: created.name, exists: true, ..Self::default() };
             }
             OrgEvent::Renamed(renamed) => self.name = renamed.name,
             OrgEvent::AddressChanged(changed) => self.address = changed.address,
+            OrgEvent::AuditChanged(changed) => self.audit = changed.audit,
             OrgEvent::Deleted(_) => self.exists = false,
         }
     }

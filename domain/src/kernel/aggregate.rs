@@ -187,6 +187,12 @@ pub(crate) async fn decide<A: Aggregate>(aggregate: &mut A, sink: &EventSink<A>,
     sink.write(event.into(), aggregate).await;
 }
 
+/// Whether a member of a state has its default. Such a member is left out of the stored text if it was added later, so
+/// that older stored states remain the ones of their events.
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

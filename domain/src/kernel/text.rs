@@ -86,7 +86,8 @@ pub fn shortened(text: &str, max_characters: usize) -> String {
 }
 
 /// The last boundary of a character of a text at or before `bytes` bytes.
-pub(crate) fn char_boundary(text: &str, bytes: usize) -> usize {
+#[must_use]
+pub fn char_boundary(text: &str, bytes: usize) -> usize {
     (0..=bytes.min(text.len())).rev().find(|index| text.is_char_boundary(*index)).unwrap_or_default()
 }
 

@@ -1,10 +1,14 @@
 //! Orgs: the list of tenants.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use kymograph_app::account::org::{OrgReader, OrgView};
+use kymograph_app::kernel::cache::{MAX_AGE, ReadCache};
+use kymograph_app::kernel::feed_health::FeedHealth;
 use kymograph_app::{Error, Page, Result};
 use kymograph_domain::OrgId;
-use kymograph_domain::account::org::{Org, OrgEvent};
+use kymograph_domain::account::org::{AuditSettings, Org, OrgEvent};
 use tokio_postgres::Row;
 
 use crate::kernel::database::Database;
@@ -48,6 +52,10 @@ impl Projector for OrgProjector {
                 // A struct of texts can always be written as JSON.
                 params![recorded.org.0, serde_json::to_string(&changed.address).unwrap_or_default(), at],
             ),
+            OrgEvent::AuditChanged(changed) => statements.write(
+                "UPDATE orgs SET audits_queries = $2, updated = $3 WHERE id = $1",
+                params![recorded.org.0, changed.audit.queries, at],
+            ),
             OrgEvent::Deleted(_) => {
                 statements.write("DELETE FROM orgs WHERE id = $1", params![recorded.org.0]);
             }
@@ -55,16 +63,29 @@ impl Projector for OrgProjector {
     }
 }
 
+/// The maximum number of orgs whose audit settings are cached.
+const MAX_CACHED: u64 = 100_000;
+
+/// A cache of what the audit logs of orgs record.
+pub type AuditCache = ReadCache<OrgId, AuditSettings>;
+
+/// A cache of audit settings, invalidated by this feed.
+#[must_use]
+pub fn audit_cache(feed: &Arc<FeedHealth>) -> AuditCache {
+    ReadCache::with_entries_for(MAX_CACHED, MAX_AGE).while_live(feed).dropped_by::<Org, OrgId>(|_, org| org)
+}
+
 /// Reads `orgs`.
 pub struct PgOrgReader {
     database: Database,
+    audit: Arc<AuditCache>,
 }
 
 impl PgOrgReader {
     /// A reader on this database.
     #[must_use]
-    pub fn new(database: Database) -> Self {
-        Self { database }
+    pub fn new(database: Database, audit: Arc<AuditCache>) -> Self {
+        Self { database, audit }
     }
 }
 
@@ -78,6 +99,15 @@ impl OrgReader for PgOrgReader {
     async fn find_org(&self, id: OrgId) -> Result<Option<OrgView>> {
         let sql = "SELECT id, name, address FROM orgs WHERE id = $1";
         self.database.read_global_one(sql, &[&id.0]).await?.as_ref().map(org_view).transpose()
+    }
+
+    async fn find_audit(&self, id: OrgId) -> Result<AuditSettings> {
+        let sql = "SELECT audits_queries FROM orgs WHERE id = $1";
+        let fetch = async {
+            let row = self.database.read_global_one(sql, &[&id.0]).await?;
+            Ok(Some(row.map_or_else(AuditSettings::default, |row| AuditSettings { queries: row.get(0) })))
+        };
+        Ok(self.audit.get_or_fetch(&id, fetch).await?.unwrap_or_default())
     }
 
     async fn find_org_by_name(&self, name: &str) -> Result<Option<OrgView>> {

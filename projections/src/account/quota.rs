@@ -101,7 +101,7 @@ impl Projector for QuotaProjector {
                 statements.write("DELETE FROM quotas WHERE owner_org_id = $1", params![org.0]);
                 statements.write(REMOVE_FROM_SERVER, params![ORG]);
             }
-            Some(OrgEvent::Renamed(_) | OrgEvent::AddressChanged(_)) | None => {}
+            Some(OrgEvent::Renamed(_) | OrgEvent::AddressChanged(_) | OrgEvent::AuditChanged(_)) | None => {}
         }
         match event.of::<UserEvent>() {
             Some(UserEvent::Created(_)) => self.limits.add_to_server(USER, statements),

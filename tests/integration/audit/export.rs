@@ -66,7 +66,7 @@ async fn exports_say_what_was_changed_if_that_is_asked_for() {
         assert!(summary.contains(&format!("CPU {}", index + 2)) && summary.contains("; "), "{line}");
     }
     let plain = admin.get("/api/audit/events/export?format=csv").await.expect(200).text;
-    assert!(plain.lines().next().unwrap().ends_with(",reason,count"), "{plain}");
+    assert!(plain.lines().next().unwrap().ends_with(",reason,count,query"), "{plain}");
 }
 
 /// Adds many events to the log of an org, complete enough to be read as entries.

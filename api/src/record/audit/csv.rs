@@ -4,7 +4,7 @@ use kymograph_app::record::audit::AuditRecord;
 
 /// The names of the columns.
 const COLUMNS: &str = "id,orgId,occurredAt,action,schemaVersion,outcome,actorType,actorId,actorLogin,targetType,\
-    targetUid,targetName,targetVersion,ip,userAgent,requestId,correlationId,traceId,tokenId,authMethod,reason,count";
+    targetUid,targetName,targetVersion,ip,userAgent,requestId,correlationId,traceId,tokenId,authMethod,reason,count,query";
 
 /// The header line, with a column for the changes if they are requested.
 pub(super) fn header(with_changes: bool) -> String {
@@ -48,6 +48,7 @@ pub(super) fn write_line(out: &mut Vec<u8>, record: &AuditRecord<'_>, with_chang
     if let Some(count) = access.and_then(|access| access.count) {
         push_number(out, count);
     }
+    push_text(out, access.and_then(|access| access.query.as_deref()).unwrap_or_default());
     if with_changes {
         push_text(out, &summary(record));
     }

@@ -88,6 +88,8 @@ struct AccessBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     route: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    query: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     count: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     since: Option<String>,
@@ -112,6 +114,7 @@ impl<'a> AccessBody<'a> {
             reason: access.reason.as_deref(),
             method: access.method.as_deref().filter(|method| !method.is_empty()),
             route: access.route.as_deref().filter(|route| !route.is_empty()),
+            query: access.query.as_deref(),
             count: access.count,
             since: access.since.map(Timestamp::rfc3339_micros),
         }

@@ -1,4 +1,4 @@
-//! Combines repeated refusals into one entry that counts them.
+//! Combines repeated attempts, which are refusals and queries, into one entry that counts them.
 
 use std::collections::{HashMap, hash_map};
 use std::hash::Hash;
@@ -11,11 +11,11 @@ use crate::RequestContext;
 use crate::kernel::client_network::network_of_client_at;
 use crate::kernel::scope::Actor;
 
-/// The time within which refusals of one kind are combined, in seconds.
+/// The time within which attempts of one kind are combined, in seconds.
 const WINDOW_SECONDS: i64 = 60;
 
-/// The maximum number of kinds of refusals that are distinguished concurrently: of all actors, of all addresses, and of
-/// all accounts under attack, with a separate limit for each of these classes.
+/// The maximum number of kinds of attempts that are distinguished concurrently: of all actors, of all addresses, of all
+/// accounts under attack, and of all who query, with a separate limit for each of these classes.
 pub(crate) const MAX_KINDS: usize = 10_000;
 
 /// The maximum number of these kinds in one org. All others of the org are one kind, so that its members leave room for
@@ -26,24 +26,28 @@ pub(crate) const MAX_KINDS_PER_ORG: usize = 1000;
 /// so that a client gains nothing by varying its requests.
 pub(crate) const MAX_KINDS_PER_SOURCE: usize = 20;
 
-/// A reported refusal.
+/// The maximum number of queries of one actor that are distinguished concurrently. All others are one kind. A member can
+/// look at many panels within a minute.
+pub(crate) const MAX_QUERIES_PER_ACTOR: usize = 200;
+
+/// A reported refusal or query.
 #[derive(Clone, Debug)]
 pub(super) struct Attempt {
     /// The org whose log it belongs to.
     pub(super) org: OrgId,
-    /// The refused actor.
+    /// The actor.
     pub(super) actor: Actor,
     /// The request.
     pub(super) request: RequestContext,
     /// The object that the request was for.
     pub(super) target: AccessTarget,
-    /// The reason for the refusal.
+    /// The reason for the refusal; empty for a query.
     pub(super) reason: String,
-    /// The refused action.
+    /// The action.
     pub(super) what: What,
 }
 
-/// The refused action.
+/// The action.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum What {
     /// A request, authenticated or without credentials.
@@ -57,16 +61,22 @@ pub(super) enum What {
     LoginFailed,
     /// A token.
     TokenRefused,
+    /// A query to a data source, which was not refused.
+    Queried {
+        /// Its text, shortened.
+        query: String,
+    },
 }
 
-/// The source that refusals are counted for: an authenticated actor, the network of a client, or the account under
+/// The source that attempts are counted for: an authenticated actor, the network of a client, or the account under
 /// attack. Guesses at one account are counted for the account, from wherever they come, and independently of other
-/// refusals from there. The refusals of an org with too many kinds are counted together.
+/// refusals from there; so are the queries of an actor. The attempts of an org with too many kinds are counted together.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Source {
     Actor(OrgId, UserId),
     Client(OrgId, IpAddr),
     Account(OrgId, AccessTarget),
+    Querier(OrgId, UserId),
     Org(OrgId, Class),
 }
 
@@ -76,25 +86,26 @@ enum Class {
     Actors,
     Clients,
     Accounts,
+    Queriers,
 }
 
-/// Refusals of the same kind share an entry. `None` combines those that are not distinguished.
+/// Attempts of the same kind share an entry. `None` combines those that are not distinguished.
 type Kind = (Source, Option<(What, AccessTarget, String, Option<IpAddr>)>);
 
-/// A refusal to be recorded, with its count and the time of the first one.
+/// An attempt to be recorded, with its count and the time of the first one.
 pub(super) struct Entry {
     pub(super) attempt: Attempt,
     pub(super) refusal: Refusal,
 }
 
-/// Refusals of one kind within a window of time.
+/// Attempts of one kind within a window of time.
 struct Window {
     ends: Timestamp,
-    /// The refusals since the last recorded entry: the last one, their number, and the time of the first one.
+    /// The attempts since the last recorded entry: the last one, their number, and the time of the first one.
     pending: Option<(Attempt, i64, Timestamp)>,
 }
 
-/// The kinds of refusals of the last minute.
+/// The kinds of attempts of the last minute.
 #[derive(Default)]
 pub(super) struct Folds {
     windows: HashMap<Kind, Window>,
@@ -105,16 +116,11 @@ pub(super) struct Folds {
 }
 
 impl Folds {
-    /// Takes a refusal, and returns it if it is to be recorded at once. `Err` if there are too many kinds.
+    /// Takes an attempt, and returns it if it is to be recorded at once. `Err` if there are too many kinds.
     pub(super) fn take(&mut self, mut attempt: Attempt, now: Timestamp) -> Result<Option<Entry>, ()> {
         let kind = self.kind_of(&attempt);
         if kind.1.is_none() {
-            if matches!(kind.0, Source::Account(..)) {
-                "various attempts".clone_into(&mut attempt.reason);
-            } else {
-                attempt.target.uid.clear();
-                "various requests".clone_into(&mut attempt.reason);
-            }
+            attempt.generalize(&kind.0);
         }
         if let Some(window) = self.windows.get_mut(&kind) {
             let (count, since) =
@@ -133,7 +139,7 @@ impl Folds {
         Ok(Some(entry(attempt, 1, now)))
     }
 
-    /// The kind of a refusal: its own, or a shared one if its source or its org has too many.
+    /// The kind of an attempt: its own, or a shared one if its source or its org has too many.
     fn kind_of(&self, attempt: &Attempt) -> Kind {
         let source = source_of(attempt);
         // Attempts on an account from several networks are distinguished, within the limits.
@@ -153,10 +159,10 @@ impl Folds {
             return (Source::Org(org, class), None);
         }
         let kinds = self.kinds_by_source.get(&of_source.0).copied().unwrap_or_default();
-        if kinds >= MAX_KINDS_PER_SOURCE { of_source } else { own }
+        if kinds >= class.kinds_per_source() { of_source } else { own }
     }
 
-    /// The entries of windows that have ended. A window with refusals starts again.
+    /// The entries of windows that have ended. A window with attempts starts again.
     pub(super) fn ended(&mut self, now: Timestamp) -> Vec<Entry> {
         let mut entries = Vec::new();
         let Self { windows, kinds_by_source, kinds_by_class, kinds_by_org } = self;
@@ -184,12 +190,36 @@ impl Folds {
     }
 }
 
+impl Attempt {
+    /// Removes what distinguishes it from other attempts of a source that has too many kinds.
+    fn generalize(&mut self, source: &Source) {
+        if matches!(source, Source::Account(..)) {
+            "various attempts".clone_into(&mut self.reason);
+            return;
+        }
+        self.target.uid.clear();
+        if let What::Queried { query } = &mut self.what {
+            "various queries".clone_into(query);
+        } else {
+            "various requests".clone_into(&mut self.reason);
+        }
+    }
+}
+
+impl Class {
+    /// The maximum number of kinds of a source.
+    fn kinds_per_source(self) -> usize {
+        if self == Self::Queriers { MAX_QUERIES_PER_ACTOR } else { MAX_KINDS_PER_SOURCE }
+    }
+}
+
 impl Source {
     fn org_and_class(&self) -> (OrgId, Class) {
         match *self {
             Self::Actor(org, _) => (org, Class::Actors),
             Self::Client(org, _) => (org, Class::Clients),
             Self::Account(org, _) => (org, Class::Accounts),
+            Self::Querier(org, _) => (org, Class::Queriers),
             Self::Org(org, class) => (org, class),
         }
     }
@@ -199,6 +229,8 @@ fn source_of(attempt: &Attempt) -> Source {
     let is_of_account = matches!(attempt.what, What::LoginFailed | What::TokenRefused);
     if is_of_account && !attempt.target.uid.is_empty() {
         Source::Account(attempt.org, attempt.target.clone())
+    } else if matches!(attempt.what, What::Queried { .. }) {
+        Source::Querier(attempt.org, attempt.actor.user_id)
     } else if attempt.actor.user_id == UserId::ANONYMOUS {
         Source::Client(attempt.org, network_of_client_at(&attempt.request.ip))
     } else {
@@ -298,6 +330,29 @@ mod tests {
         assert_eq!(counts(folds.all()), [(String::new(), 4)]);
         assert!(folds.ended(Timestamp(i64::MAX)).is_empty());
         assert!(folds.kinds_by_source.is_empty() && folds.kinds_by_org.is_empty());
+    }
+
+    #[test]
+    fn queries_are_counted_apart_from_refusals() {
+        let mut folds = Folds::default();
+        let queried = |number: usize| Attempt {
+            reason: String::new(),
+            what: What::Queried { query: format!("query {number}") },
+            ..denied(1, "prom")
+        };
+        let now = Timestamp(0);
+        let written: usize =
+            (0..300).filter(|number| folds.take(queried(*number), now).unwrap().is_some()).count();
+        assert_eq!(written, MAX_QUERIES_PER_ACTOR + 1);
+        assert!(folds.take(queried(7), now).unwrap().is_none());
+        assert!(folds.take(denied(1, "cpu"), now).unwrap().is_some());
+        let mut rest: Vec<_> =
+            folds.all().into_iter().map(|entry| (entry.attempt, entry.refusal.count)).collect();
+        rest.sort_by_key(|(_, count)| *count);
+        assert_eq!((rest.len(), rest[0].1, rest[1].1), (2, 1, 99));
+        assert_eq!(rest[0].0.what, What::Queried { query: "query 7".into() });
+        assert_eq!(rest[1].0.what, What::Queried { query: "various queries".into() });
+        assert_eq!((rest[1].0.target.uid.as_str(), rest[1].0.reason.as_str()), ("", ""));
     }
 
     #[test]

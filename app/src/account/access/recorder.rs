@@ -1,4 +1,4 @@
-//! The task that writes refusals into the log.
+//! The task that writes attempts into the log.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::Ordering;
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kymograph_domain::account::access::{
-    Access, AccessCommand, AccessDenied, AccessLoginFailed, AccessTarget, AccessTokenRefused,
+    Access, AccessCommand, AccessDenied, AccessLoginFailed, AccessQueried, AccessTarget, AccessTokenRefused,
 };
 use kymograph_domain::account::org::Org;
 use kymograph_domain::kernel::text::MAX_NAME_BYTES;
@@ -25,15 +25,15 @@ use crate::{Commands, RequestContext, Scope, Unit};
 /// The interval of the checks for windows that have ended.
 const TICK: Duration = Duration::from_secs(1);
 
-/// The maximum number of entries of an org that wait to be written. Each is a kind of refusal, and an org has at most
+/// The maximum number of entries of an org that wait to be written. Each is a kind of attempt, and an org has at most
 /// this many kinds within a minute.
 const MAX_WAITING_OF_ORG: usize = MAX_KINDS_PER_ORG;
 
-/// Decides which refusals are written into the log.
+/// Decides which attempts are written into the log.
 pub struct AccessRecorder {
     clock: Arc<dyn Clock>,
     messages: mpsc::Receiver<Message>,
-    /// The number of unrecorded refusals that were logged.
+    /// The number of unrecorded attempts that were logged.
     told: u64,
     folds: Folds,
     writer: Arc<Writer>,
@@ -60,14 +60,14 @@ impl AccessRecorder {
         Self { clock, messages, told: 0, folds: Folds::default(), writer, tasks: JoinSet::new() }
     }
 
-    /// Records refusals until all senders are dropped.
+    /// Records attempts until all senders are dropped.
     pub async fn run(mut self) {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 message = self.messages.recv() => match message {
-                    Some(Message::Refused(attempt)) => self.take(*attempt),
+                    Some(Message::Attempted(attempt)) => self.take(*attempt),
                     Some(Message::Flush(done)) => {
                         let entries = self.folds.all();
                         self.write_all(entries);
@@ -111,7 +111,7 @@ impl AccessRecorder {
         if dropped > 0 {
             tracing::warn!(
                 dropped,
-                "refused requests were not recorded: the queue was full or the write failed"
+                "refused requests or queries were not recorded: the queue was full or the write failed"
             );
         }
     }
@@ -150,7 +150,7 @@ impl Writer {
             if let Err(error) = self.write(entry).await {
                 static LIMIT: LogLimit = LogLimit::new();
                 if let Some(suppressed) = LIMIT.admit() {
-                    tracing::warn!(%error, suppressed, "could not record a refused request");
+                    tracing::warn!(%error, suppressed, "could not record a refused request or a query");
                 }
                 self.count_unrecorded(count);
             }
@@ -162,8 +162,10 @@ impl Writer {
     }
 
     async fn write(&self, entry: Entry) -> Result<()> {
-        // Refusals in no org, or in one that does not exist, are recorded for the server.
-        if self.write_in(entry.attempt.org, &entry).await? {
+        let is_query = matches!(entry.attempt.what, What::Queried { .. });
+        // Refusals in no org, or in one that does not exist, are recorded for the server; what a deleted org queried is
+        // not its concern.
+        if self.write_in(entry.attempt.org, &entry).await? || is_query {
             return Ok(());
         }
         self.write_in(OrgId::SERVER, &entry).await.map(drop)
@@ -210,5 +212,9 @@ fn command(entry: &Entry, target: AccessTarget) -> AccessCommand {
         }
         What::LoginFailed => AccessCommand::FailLogin(AccessLoginFailed { target, refusal }),
         What::TokenRefused => AccessCommand::RefuseToken(AccessTokenRefused { target, refusal }),
+        What::Queried { query } => {
+            let (query, count, since) = (query.clone(), refusal.count, refusal.since);
+            AccessCommand::Query(AccessQueried { target, query, count, since })
+        }
     }
 }

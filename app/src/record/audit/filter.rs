@@ -320,7 +320,10 @@ mod tests {
     #[test]
     fn an_outcome_is_a_set_of_actions() {
         assert_eq!(query(&[], "denied").types().unwrap().unwrap(), ["access.denied"]);
-        assert_eq!(query(&["access.*"], "success").types().unwrap().unwrap(), ["access.logged_in"]);
+        assert_eq!(
+            query(&["access.*"], "success").types().unwrap().unwrap(),
+            ["access.logged_in", "access.queried"]
+        );
         assert!(query(&["folder.*"], "denied").types().unwrap().unwrap().is_empty());
         assert!(query(&[], "maybe").types().is_err());
     }
@@ -338,7 +341,10 @@ mod tests {
             AuditQuery { excluded, ..query(&["folder.*", "access.*"], "") }.types()
         };
         let types = excluding(&["folder.m*", "folder.created"], &["failure"], &[]).unwrap().unwrap();
-        assert_eq!(types, ["access.denied", "access.logged_in", "folder.deleted", "folder.updated"]);
+        assert_eq!(
+            types,
+            ["access.denied", "access.logged_in", "access.queried", "folder.deleted", "folder.updated"]
+        );
         assert_eq!(excluding(&[], &["success", "denied", "failure"], &[]).unwrap().unwrap(), [""; 0]);
         let types = excluding(&[], &[], &["access", "dashboard"]).unwrap().unwrap();
         assert_eq!(types, ["folder.created", "folder.deleted", "folder.moved", "folder.updated"]);

@@ -6,7 +6,7 @@ use kymograph_app::rights::resource_permission::GuardedKind;
 use kymograph_app::source::SourceServices;
 use kymograph_app::source::backend::Backend;
 use kymograph_app::source::data_source::{DataSources, GuardedDataSources};
-use kymograph_app::source::query::{Backends, Queries, QueryPorts};
+use kymograph_app::source::query::{Backends, Queries, QueryAudit, QueryPorts};
 use kymograph_app::{Commands, Error, Result, Workers};
 use kymograph_infra::source_metrics::SourceMetrics;
 use kymograph_projections::source::data_source::PgDataSourceReader;
@@ -43,6 +43,7 @@ impl SourceReaders {
         kernel: &Kernel<'_>,
         commands: &Commands,
         rights: &RightsReaders,
+        audit: QueryAudit,
     ) -> Result<SourceServices> {
         let data_sources = Arc::new(DataSources::new(
             commands.clone(),
@@ -63,6 +64,7 @@ impl SourceReaders {
             clock: kernel.clock.clone(),
             max_bytes: settings.max_answer_bytes(),
             tells_user: settings.client.sends_user,
+            audit,
             observer: Arc::new(metrics),
         };
         Ok(SourceServices { data_sources, queries: Arc::new(Queries::new(ports)) })

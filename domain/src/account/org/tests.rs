@@ -84,6 +84,21 @@ fn renamed() -> OrgEvent {
     OrgRenamed { name: "Acme Inc.".into() }.into()
 }
 
+fn audited() -> OrgEvent {
+    OrgAuditChanged { audit: AuditSettings { queries: true } }.into()
+}
+
+#[tokio::test]
+async fn audits_queries_only_if_told_to() {
+    let set = |queries| OrgCommand::SetAudit(AuditSettings { queries });
+    let commands = vec![set(false), set(true), set(true)];
+    assert_eq!(decided::<Org>(&[created().into()], commands).await.unwrap(), [audited()]);
+    let stored = |events: &[OrgEvent]| serde_json::to_string(&folded::<Org>(events)).unwrap();
+    // The stored state of an org from before the setting existed is still the one of its events.
+    assert!(!stored(&[created().into()]).contains("audit"));
+    assert!(stored(&[created().into(), audited()]).contains(r#""audit":{"queries":true}"#));
+}
+
 fn moved() -> OrgEvent {
     OrgAddressChanged { address: Address { city: "Ulm".into(), ..Address::default() } }.into()
 }
@@ -93,24 +108,27 @@ async fn ends_with_all_it_owns_when_it_is_deleted() {
     let deleted = decided::<Org>(&[created().into()], vec![OrgCommand::Delete]).await.unwrap();
     assert_eq!(deleted, [OrgDeleted { id: OrgId(4) }.into()]);
     assert_eq!(deleted[0].ending(), Some(Ending::Org));
-    for event in [created().into(), renamed(), moved()] {
+    for event in [created().into(), renamed(), moved(), audited()] {
         assert_eq!(event.ending(), None);
     }
 }
 
 #[tokio::test]
 async fn what_differs_comes_back_unless_the_org_is_gone() {
-    let events = [created().into(), renamed(), moved(), OrgDeleted { id: OrgId(4) }.into()];
-    let [past, other_name, now, gone] = [1, 2, 3, 4].map(|count| folded::<Org>(&events[..count]));
+    let events = [created().into(), renamed(), moved(), audited(), OrgDeleted { id: OrgId(4) }.into()];
+    let [past, other_name, now, gone] = [1, 2, 4, 5].map(|count| folded::<Org>(&events[..count]));
     assert_eq!((past.title(), now.title()), (Some("Acme"), Some("Acme Inc.")));
     assert!(now.exists() && !gone.exists());
     let commands = now.restoration(&past, &events[..1], 1).unwrap();
-    let back = decided::<Org>(&events[..3], commands).await.unwrap();
-    let old =
-        [OrgRenamed { name: "Acme".into() }.into(), OrgAddressChanged { address: Address::default() }.into()];
+    let back = decided::<Org>(&events[..4], commands).await.unwrap();
+    let old = [
+        OrgRenamed { name: "Acme".into() }.into(),
+        OrgAddressChanged { address: Address::default() }.into(),
+        OrgAuditChanged { audit: AuditSettings::default() }.into(),
+    ];
     assert_eq!(back, old);
     let commands = now.reversal(&other_name, &events[..2], 1).unwrap();
-    assert_eq!(decided::<Org>(&events[..3], commands).await.unwrap(), old[1..]);
-    assert!(now.restoration(&now, &events[..3], 1).unwrap().is_empty());
-    assert!(gone.restoration(&now, &events[..3], 1).is_none());
+    assert_eq!(decided::<Org>(&events[..4], commands).await.unwrap(), old[1..]);
+    assert!(now.restoration(&now, &events[..4], 1).unwrap().is_empty());
+    assert!(gone.restoration(&now, &events[..4], 1).is_none());
 }

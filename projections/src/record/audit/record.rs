@@ -67,6 +67,8 @@ struct Access<'a> {
     method: Option<Cow<'a, str>>,
     #[serde(borrow)]
     route: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    query: Option<Cow<'a, str>>,
     count: Option<i64>,
     since: Option<Timestamp>,
 }
@@ -166,6 +168,7 @@ impl Batch {
                 reason: access.reason,
                 method: access.method,
                 route: access.route,
+                query: access.query,
                 count: access.count,
                 since: access.since,
             }),

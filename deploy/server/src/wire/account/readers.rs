@@ -15,7 +15,7 @@ use kymograph_infra::session::PgSessionStore;
 use kymograph_projections::account::identity::PgIdentityReader;
 use kymograph_projections::account::invite::PgInviteReader;
 use kymograph_projections::account::membership::PgMembershipReader;
-use kymograph_projections::account::org::PgOrgReader;
+use kymograph_projections::account::org::{AuditCache, PgOrgReader, audit_cache};
 use kymograph_projections::account::quota::PgQuotaReader;
 use kymograph_projections::account::service_account::{PgServiceAccountReader, PgTokenReader};
 use kymograph_projections::account::statistic::{PgStatisticReader, TagCounts};
@@ -41,18 +41,20 @@ pub(crate) struct AccountReaders {
     pub(crate) sessions: Arc<PgSessionStore>,
     pub(crate) identity_cache: Arc<IdentityCache>,
     tag_counts: Arc<TagCounts>,
+    audit_settings: Arc<AuditCache>,
 }
 
 impl AccountReaders {
     pub(crate) fn start(kernel: &Kernel<'_>) -> Result<Self> {
         let database = &kernel.database;
         let tag_counts = Arc::new(TagCounts::new(&kernel.feed_health));
+        let audit_settings = Arc::new(audit_cache(&kernel.feed_health));
         let max_sessions = kernel.config.quota.max_sessions;
         Ok(Self {
             identities: Arc::new(PgIdentityReader::new(database.clone(), kernel.secrets.clone())),
             invites: Arc::new(PgInviteReader::new(database.clone(), kernel.secrets.clone())),
             memberships: Arc::new(PgMembershipReader::new(database.clone())),
-            orgs: Arc::new(PgOrgReader::new(database.clone())),
+            orgs: Arc::new(PgOrgReader::new(database.clone(), audit_settings.clone())),
             quotas: Arc::new(PgQuotaReader::new(database.clone())),
             service_accounts: Arc::new(PgServiceAccountReader::new(database.clone())),
             statistics: Arc::new(PgStatisticReader::new(database.in_background(), tag_counts.clone())),
@@ -64,11 +66,12 @@ impl AccountReaders {
             sessions: Arc::new(PgSessionStore::new(database.clone(), kernel.pipelines.clone(), max_sessions)),
             identity_cache: Arc::new(IdentityCache::new(random_bytes()?, &kernel.feed_health)),
             tag_counts,
+            audit_settings,
         })
     }
 
     pub(crate) fn caches(&self) -> Vec<Arc<dyn ChangeListener>> {
-        vec![self.identity_cache.clone(), self.tag_counts.clone()]
+        vec![self.identity_cache.clone(), self.tag_counts.clone(), self.audit_settings.clone()]
     }
 
     pub(crate) fn endings(&self) -> Vec<Arc<dyn EndingListener>> {
