@@ -7,6 +7,7 @@ mod header;
 mod path;
 mod settings;
 mod tls;
+mod trace;
 
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use kymograph_app::source::backend::{
 use kymograph_domain::{OrgId, Uid};
 use moka::sync::Cache;
 use tokio::time::timeout;
+use tracing::Instrument;
 use url::Url;
 
 use crate::policy::Egress;
@@ -233,9 +235,13 @@ impl SourceClient {
     async fn send(
         &self,
         source: &SourceSettings,
-        request: Request<Full<Bytes>>,
+        mut request: Request<Full<Bytes>>,
     ) -> Result<Response<hyper::body::Incoming>, QueryError> {
-        let response = self.http.request(request).await.map_err(|error| failure::failed(source, &error))?;
+        let span = trace::start(source, request.method());
+        trace::propagate(&span, request.headers_mut());
+        let response = self.http.request(request).instrument(span.clone()).await;
+        trace::finish(&span, response.as_ref().ok().map(Response::status));
+        let response = response.map_err(|error| failure::failed(source, &error))?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Err(unusable(source, "wants another protocol than HTTP"));
         }

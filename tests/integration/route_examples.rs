@@ -142,7 +142,7 @@ impl Objects {
         match (route.method.as_str(), route.path) {
             ("POST", "/api/orgs") | ("PUT", "/api/org" | "/api/orgs/{org_id}") => json!({"name": name}),
             ("PUT", path) if path.ends_with("/address") => json!({"city": name}),
-            ("PUT", "/api/org/audit") => json!({"queries": number % 2 == 0}),
+            ("PUT", "/api/org/audit") => json!({"queries": number.is_multiple_of(2)}),
             ("POST", path) if path.ends_with("/users") && path.contains("org") => {
                 json!({"loginOrEmail": "admin", "role": "Viewer"})
             }

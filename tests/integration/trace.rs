@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
+use axum::http::HeaderMap;
 use axum::routing::post;
 use kymograph_tests::ServerProcess;
 use opentelemetry_proto::tonic::collector::trace::v1::{
@@ -97,6 +98,43 @@ async fn traces_arrive_and_continue_those_of_clients() {
     assert_eq!(search.parent_span_id, find(&spans, "GET /api/search").span_id);
     assert!(spans.iter().any(|span| span.name == "sql" && span.parent_span_id == search.span_id));
     assert_eq!(collected.of(&"1".repeat(32)).len(), 0, "what the client does not trace is not sent");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_can_continue_the_trace_of_a_query() {
+    const TRACE: &str = "0af7651916cd43dd8448eb211c80319d";
+    let (address, collected) = collect().await;
+    let env = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{address}")),
+        ("GF_DATA_SOURCES_ALLOW_LOOPBACK", "true".to_owned()),
+    ];
+    let env: Vec<_> = env.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let mut server = ServerProcess::start_with("trace-source", &env).await;
+    let received: Arc<Mutex<Vec<String>>> = Arc::default();
+    let receiving = received.clone();
+    let answer = async move |headers: HeaderMap| {
+        receiving.lock().unwrap().push(headers["traceparent"].to_str().unwrap().to_owned());
+        r#"{"status":"success","data":{"resultType":"vector","result":[]}}"#
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await.unwrap() });
+    let admin = server.admin();
+    let source = json!({"name": "prom", "uid": "prom", "type": "prometheus", "url": url, "access": "proxy"});
+    admin.post("/api/datasources", &source).await.expect(200);
+    let traced = admin.with_header("traceparent", &format!("00-{TRACE}-b7ad6b7169203331-01"));
+    let query =
+        json!({"refId": "A", "datasource": {"uid": "prom"}, "expr": "up", "instant": true, "range": false});
+    let queries = json!({"from": "now-1h", "to": "now", "queries": [query]});
+    traced.post("/api/ds/query", &queries).await.expect(200);
+    assert!(server.stop().await);
+
+    let spans = collected.of(TRACE);
+    let (source, request) = (find(&spans, "data source"), find(&spans, "source request"));
+    assert_eq!(source.parent_span_id, find(&spans, "query_metrics").span_id);
+    assert_eq!(request.parent_span_id, source.span_id);
+    let expected = format!("00-{TRACE}-{}-01", hex(&request.span_id));
+    assert_eq!(*received.lock().unwrap(), [expected]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -16,6 +16,7 @@ use futures_util::stream::{StreamExt, iter};
 use kymograph_domain::source::expression::{Plan, PlannedQuery};
 use moka::sync::Cache;
 use serde_json::{Map, Value};
+use tracing::Instrument;
 
 use crate::kernel::clock::Clock;
 use crate::kernel::error::{Error, Result, overload};
@@ -27,7 +28,7 @@ use crate::source::backend::{
 use crate::source::data_source::{DataSourceKey, DataSourceReader, DataSourceView, DataSources};
 use crate::source::observer::{CallKind, CallObserver, RunningCall};
 use crate::source::room::{AnswerRoom, AnswerRooms};
-use crate::{Permission, Scope, Workers};
+use crate::{Permission, Scope, TRACE_TARGET, Workers};
 use circuit::{Circuits, Entered};
 use flight::{Answered, Flights};
 use request::{Parsed, parse};
@@ -315,7 +316,13 @@ impl Queries {
                 Err(error) => return all_failed(&queries, &error.into()),
             };
             let running = RunningCall::start(observer, source_type, CallKind::Query);
-            let answers = backend.query(&context, &queries).await;
+            let span = tracing::trace_span!(
+                target: TRACE_TARGET,
+                "data source",
+                kymograph.data_source.uid = context.source.uid.as_str(),
+                kymograph.data_source.type = source_type,
+            );
+            let answers = backend.query(&context, &queries).instrument(span).await;
             answers.values().for_each(|answer| entered.note(answer.as_ref().err()));
             let failed = answers.values().find_map(|answer| answer.as_ref().err());
             running.finish(failed.map_or(200, |error| error.status));
