@@ -1,47 +1,59 @@
 """Lets the tests of grafana-client run, unmodified, against a server that is already running.
 
-Those tests ask a `docker_services` fixture for a Grafana container. This plugin provides a fixture of that
-name which starts nothing and answers with the address in the environment variable KYMOGRAPH_TEST_URL.
+Those tests ask a `docker_services` fixture for containers of Grafana and Prometheus. This plugin provides a fixture
+of that name which starts nothing and answers with the addresses in the environment variables KYMOGRAPH_TEST_URL and
+KYMOGRAPH_TEST_PROMETHEUS.
 """
 
 import os
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import pytest
 
 
-class RunningServer:
-    """The part of the container plugin's interface that the tests use, for one running server."""
+class RunningServers:
+    """The part of the container plugin's interface that the tests use, for running servers on one host."""
 
-    def __init__(self, url: str):
-        address = urlsplit(url)
-        if address.scheme != "http" or not address.hostname or not address.port:
-            raise pytest.UsageError(
-                f"KYMOGRAPH_TEST_URL must look like http://127.0.0.1:3000, but it is {url!r}"
-            )
-        self.docker_ip = address.hostname
-        self._port = address.port
+    def __init__(self, **urls: str):
+        addresses = {service: address_of(url) for service, url in urls.items() if url}
+        self.docker_ip = next(host for host, _ in addresses.values())
+        self._ports = {service: port for service, (_, port) in addresses.items()}
 
     def start(self, *services: str) -> None:
         for service in services:
-            self._require_grafana(service)
+            self.port_for(service)
 
     def wait_for_service(self, service: str, private_port: int, **_timing: object) -> int:
         return self.port_for(service, private_port)
 
-    def port_for(self, service: str, private_port: int) -> int:  # noqa: ARG002
-        self._require_grafana(service)
-        return self._port
+    def wait_until_responsive(self, check: Callable[[], bool], **_timing: object) -> None:
+        if not check():
+            pytest.fail("a server that should run does not respond", pytrace=False)
 
-    def _require_grafana(self, service: str) -> None:
+    def port_for(self, service: str, private_port: int = 0) -> int:  # noqa: ARG002
         # A skip would hide the test; a failure makes somebody name it in not_yet_served.txt.
-        if service != "grafana":
+        if service not in self._ports:
             pytest.fail(f"the test needs a {service!r} container, and none runs here", pytrace=False)
+        return self._ports[service]
+
+
+def address_of(url: str) -> tuple:
+    address = urlsplit(url)
+    if address.scheme != "http" or not address.hostname or not address.port:
+        raise pytest.UsageError(f"an address must look like http://127.0.0.1:3000, but one is {url!r}")
+    return address.hostname, address.port
 
 
 @pytest.fixture(scope="session")
-def docker_services() -> RunningServer:
-    return RunningServer(os.environ.get("KYMOGRAPH_TEST_URL", ""))
+def docker_services() -> RunningServers:
+    prometheus = os.environ.get("KYMOGRAPH_TEST_PROMETHEUS", "")
+    if prometheus:
+        # The tests name the address that containers have for each other.
+        from test.elements import test_datasource_fixtures
+
+        test_datasource_fixtures.PROMETHEUS_DATASOURCE["url"] = prometheus
+    return RunningServers(grafana=os.environ.get("KYMOGRAPH_TEST_URL", ""), prometheus=prometheus)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

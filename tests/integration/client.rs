@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use kymograph_tests::{Client, TestServer};
+use kymograph_tests::{Client, PrometheusServer, TestServer};
 use serde_json::{Value, json};
 
 /// Runs a program of the repository, given by its path relative to `tests`, which must succeed. Returns its output.
@@ -32,6 +32,7 @@ async fn grafana_clients_own_tests_pass() {
         "test_async.py",
         "test_dashboard.py",
         "test_dashboard_versions.py",
+        "test_datasource_base.py",
         "test_folder.py",
         "test_health.py",
         "test_organization.py",
@@ -40,9 +41,11 @@ async fn grafana_clients_own_tests_pass() {
         "test_team.py",
         "test_user.py",
     ];
-    for (version, expected) in [("12.4.3", [173, 18]), ("13.0.1", [172, 19])] {
+    let prometheus = PrometheusServer::start("client", &[]).await;
+    for (version, expected) in [("12.4.3", [196, 21]), ("13.0.1", [193, 24])] {
         let server = TestServer::with_settings(&[&format!("compatibility.grafana_version={version}")]).await;
-        let text = run("clients/grafana-client", &[&[&*server.url()], &files[..]].concat()).await;
+        let (url, prometheus) = (server.url(), prometheus.url());
+        let text = run("clients/grafana-client", &[&[&*url, &prometheus], &files[..]].concat()).await;
         // A test skips itself if it is for another version, or for a client alone. Their numbers show whether all
         // others ran.
         let counted = ["passed", "skipped"].map(|outcome| count(&text, outcome));

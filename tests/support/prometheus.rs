@@ -12,16 +12,19 @@ pub struct PrometheusServer {
 }
 
 impl PrometheusServer {
-    /// Starts a server that also scrapes these targets, like `127.0.0.1:3000`, and waits until it has scraped.
+    /// Starts a server that also scrapes these targets, like `127.0.0.1:3000`, as the job `test`, and waits until it has
+    /// scraped itself. Its own metrics have the labels of one with the default configuration.
     pub async fn start(name: &str, targets: &[String]) -> Self {
         let folder = std::env::temp_dir().join(format!("kymograph-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let own = format!("127.0.0.1:{port}");
-        let targets = targets.iter().chain([&own]).map(|target| format!("'{target}'")).collect::<Vec<_>>();
+        let targets = targets.iter().map(|target| format!("'{target}'")).collect::<Vec<_>>();
         let config = format!(
             "global: {{scrape_interval: 200ms, scrape_timeout: 200ms}}\n\
-             scrape_configs: [{{job_name: test, static_configs: [{{targets: [{}]}}]}}]\n",
+             scrape_configs:\n\
+             - {{job_name: test, static_configs: [{{targets: [{}]}}]}}\n\
+             - {{job_name: prometheus, static_configs: [{{targets: ['{own}'], labels: {{instance: 'localhost:9090'}}}}]}}\n",
             targets.join(", ")
         );
         std::fs::write(folder.join("prometheus.yml"), config).unwrap();
@@ -45,7 +48,7 @@ impl PrometheusServer {
     }
 
     async fn wait_until_scraped(&self) {
-        let url = format!("{}/api/v1/query?query=up==1", self.url());
+        let url = format!("{}/api/v1/query?query=up%7Bjob%3D%22prometheus%22%7D%3D%3D1", self.url());
         for _ in 0..600 {
             if let Ok(answer) = reqwest::get(&url).await
                 && answer.text().await.is_ok_and(|text| text.contains("instance"))

@@ -11,7 +11,7 @@ use kymograph_app::source::data_source::{DataSourceKey, DataSources, HISTORY};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::kernel::body::JsonBody;
+use crate::kernel::body::{JsonBody, Message};
 use crate::kernel::error::ApiResult;
 use crate::kernel::layer::Caller;
 use crate::kernel::query::{Path, parse_id};
@@ -63,6 +63,8 @@ pub fn routes(data_sources: &Arc<DataSources>) -> Routes {
 }
 
 const SECRETS: &str = "Secrets that are left out stay; an empty one or `null` is removed.";
+
+const DELETED: &str = "Data source deleted";
 
 /// The routes that older clients use.
 fn older_routes(state: &Arc<DataSources>) -> Routes {
@@ -220,8 +222,9 @@ async fn delete_data_source_by_id(
     State(data_sources): DataSourceState,
     Caller(scope): Caller,
     Path(id): Path<String>,
-) -> ApiResult<Json<DeletedDataSourceBody>> {
-    delete_one(&data_sources, &scope, DataSourceKey::Id(parse_id("id", &id)?)).await
+) -> ApiResult<Json<Message>> {
+    data_sources.delete_data_source(&scope, DataSourceKey::Id(parse_id("id", &id)?)).await?;
+    Ok(Message::json(DELETED))
 }
 
 async fn delete_data_source_by_name(
@@ -238,5 +241,5 @@ async fn delete_one(
     key: DataSourceKey<'_>,
 ) -> ApiResult<Json<DeletedDataSourceBody>> {
     let id = data_sources.delete_data_source(scope, key).await?;
-    Ok(Json(DeletedDataSourceBody { message: "Data source deleted", id }))
+    Ok(Json(DeletedDataSourceBody { message: DELETED, id }))
 }
