@@ -2,7 +2,7 @@
 
 pub mod answer;
 pub mod budget;
-pub mod by_org;
+pub mod by_key;
 pub mod cache;
 pub mod change;
 pub mod client_network;

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use kymograph_app::account::housekeeping::TidyOrg;
-use kymograph_app::kernel::by_org::ByOrg;
+use kymograph_app::kernel::by_key::ByOrg;
 use kymograph_app::kernel::cache::{MAX_AGE, ReadCache};
 use kymograph_app::kernel::change::ChangeListener;
 use kymograph_app::kernel::clock::Clock;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kymograph_app::kernel::clock::Clock;
-use kymograph_app::source::query::MAX_QUERIES;
+use kymograph_app::source::query::{MAX_QUERIES, MAX_REQUESTS_OF_USER};
 use kymograph_tests::{Client, PrometheusServer, TestServer};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -295,6 +295,28 @@ async fn a_streamed_response_ends_with_the_rights_of_its_caller() {
 }
 
 #[tokio::test]
+async fn slow_clients_of_one_user_leave_room_for_others() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    add(&admin, "endless", "prometheus", &endless().await, json!({})).await;
+    let (viewer, _) = server.new_member(1, "vic", "Viewer").await;
+    let open = |client: &Client| {
+        client.request(Method::GET, "/api/datasources/proxy/uid/endless/api/v1/labels").send()
+    };
+    let mut held = Vec::new();
+    for _ in 0..MAX_REQUESTS_OF_USER {
+        held.push(open(&viewer).await.unwrap().error_for_status().unwrap());
+    }
+    let another = tokio::time::timeout(Duration::from_millis(300), open(&viewer));
+    assert!(another.await.is_err(), "it waits for one of the others");
+    let of_other = tokio::time::timeout(Duration::from_secs(5), open(&admin)).await.unwrap();
+    assert_eq!(of_other.unwrap().status(), 200);
+    held.pop();
+    let next = tokio::time::timeout(Duration::from_secs(5), open(&viewer)).await.unwrap();
+    assert_eq!(next.unwrap().status(), 200);
+}
+
+#[tokio::test]
 async fn credentials_for_the_server_do_not_go_on() {
     let server = TestServer::start().await;
     let admin = server.admin();
@@ -374,4 +396,32 @@ async fn queries_are_audited_if_the_org_wants_it() {
     admin.post(&format!("/api/audit/events/{event}/undo"), &json!({})).await.expect(200);
     viewer.post("/api/ds/query", &ask(&[test_data("A", "c\n3\n")])).await.expect(200);
     audited(&server, 5).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_queries_displaces_no_refusal() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    add(&admin, "test", "testdata", "", json!({})).await;
+    admin.put("/api/org/audit", &json!({"queries": true})).await.expect(200);
+    let (viewer, _) = server.new_member(1, "vic", "Viewer").await;
+    let other = server.new_org("Other").await;
+    let (bob, _) = server.new_member(other, "bob", "Viewer").await;
+    let flood = (0..100).map(|request| {
+        let viewer = viewer.clone();
+        let queries: Vec<_> =
+            (0..MAX_QUERIES).map(|query| test_data(&format!("Q{query}"), &format!("a\n{request}"))).collect();
+        async move { viewer.post("/api/ds/query", &ask(&queries)).await.expect(200) }
+    });
+    let denied = (0..50).map(|_| {
+        let bob = bob.clone();
+        async move { bob.post("/api/folders", &json!({"title": "Ops"})).await.expect(403) }
+    });
+    tokio::join!(futures_util::future::join_all(flood), futures_util::future::join_all(denied));
+    server.access.flush().await;
+    assert_eq!(server.access.refusals().unrecorded, 0);
+    let path = "/api/audit/events?action=access.denied";
+    let events = admin.in_org(other).get(path).await.expect(200).body["events"].as_array().unwrap().clone();
+    let counts = events.iter().map(|event| event["access"]["count"].as_i64().unwrap());
+    assert_eq!(counts.sum::<i64>(), 50);
 }

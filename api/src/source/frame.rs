@@ -132,7 +132,7 @@ impl<'a> Writer<'a> {
                 self.text(&error.message)?;
                 self.raw(match error.origin {
                     ErrorOrigin::Plugin => ",\"errorSource\":\"plugin\",\"status\":",
-                    ErrorOrigin::Downstream | ErrorOrigin::Network => {
+                    ErrorOrigin::Downstream | ErrorOrigin::Network | ErrorOrigin::Timeout => {
                         ",\"errorSource\":\"downstream\",\"status\":"
                     }
                 });

@@ -1,14 +1,15 @@
 //! Records refusals, log-ins and queries.
 //!
-//! A refusal or a query is recorded beside the request, by a separate task behind a bounded queue, so that it can
-//! neither slow down nor fail the request. The first one of a kind is recorded at once; later ones within a minute are
-//! combined into one entry that counts them, so that no client can flood the log.
+//! A refusal or a query is recorded beside the request, by a separate task, so that it can neither slow down nor fail the
+//! request. The first one of a kind is recorded at once; later ones within a minute are combined into one entry that
+//! counts them, so that no client can flood the log. They are combined before they wait for the task, so that no client
+//! can displace the refusals of others.
 
 mod fold;
 mod recorder;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use kymograph_domain::account::access::{
     Access, AccessCommand, AccessLoggedIn, AccessTarget, MAX_QUERY_BYTES,
@@ -23,15 +24,13 @@ use crate::kernel::error::Result;
 use crate::kernel::noun::Noun;
 use crate::kernel::scope::Actor;
 use crate::{Commands, RequestContext, Scope};
-use fold::{Attempt, What};
+use fold::{Attempt, Folds, What};
 pub(crate) use fold::{MAX_KINDS, MAX_KINDS_PER_ORG, MAX_KINDS_PER_SOURCE, MAX_QUERIES_PER_ACTOR};
 
 pub use recorder::AccessRecorder;
+use recorder::{Flush, Writer};
 
 impl Noun for Access {}
-
-/// The maximum number of attempts in the queue. Further ones are only counted.
-const MAX_WAITING: usize = 4096;
 
 /// A request that was denied.
 #[derive(Clone, Debug, Default)]
@@ -72,26 +71,23 @@ struct Counts {
 #[derive(Clone)]
 pub struct AccessLog {
     commands: Commands,
-    queue: mpsc::Sender<Message>,
+    clock: Arc<dyn Clock>,
+    folds: Arc<Mutex<Folds>>,
+    writer: Arc<Writer>,
+    flushes: mpsc::Sender<Flush>,
     counts: Arc<Counts>,
-}
-
-/// A message to the recorder.
-enum Message {
-    /// A request, log-in or token was refused, or a data source was queried.
-    Attempted(Box<Attempt>),
-    /// Write the attempts that were only counted so far, and notify the sender.
-    Flush(oneshot::Sender<()>),
 }
 
 impl AccessLog {
     /// A log, and the recorder that has to run for it.
     #[must_use]
     pub fn new(commands: Commands, clock: Arc<dyn Clock>) -> (Self, AccessRecorder) {
-        let (queue, messages) = mpsc::channel(MAX_WAITING);
-        let counts = Arc::new(Counts::default());
-        let recorder = AccessRecorder::new(commands.clone(), clock, messages, counts.clone());
-        (Self { commands, queue, counts }, recorder)
+        let (flushes, flushed) = mpsc::channel(1);
+        let (folds, counts) = (Arc::default(), Arc::default());
+        let writer = Arc::new(Writer::new(commands.clone(), Arc::clone(&counts)));
+        let log = Self { commands, clock, folds, writer, flushes, counts };
+        let recorder = AccessRecorder::new(&log, flushed);
+        (log, recorder)
     }
 
     /// The numbers of refusals, including those that are not recorded yet.
@@ -240,7 +236,7 @@ impl AccessLog {
     /// Writes the attempts that were only counted so far. For the stop of the server, and for tests.
     pub async fn flush(&self) {
         let (done, is_done) = oneshot::channel();
-        if self.queue.send(Message::Flush(done)).await.is_ok() {
+        if self.flushes.send(done).await.is_ok() {
             // A recorder that has ended has nothing left to write.
             let _ = is_done.await;
         }
@@ -258,8 +254,10 @@ impl AccessLog {
     }
 
     fn enqueue(&self, attempt: Attempt) {
-        if self.queue.try_send(Message::Attempted(Box::new(attempt))).is_err() {
-            self.counts.unrecorded.fetch_add(1, Ordering::Relaxed);
+        let taken = self.folds.lock().unwrap_or_else(PoisonError::into_inner).take(attempt, self.clock.now());
+        match taken {
+            Ok(entry) => self.writer.write_soon(entry),
+            Err(()) => self.writer.count_unrecorded(1),
         }
     }
 }

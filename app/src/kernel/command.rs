@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use sha2::Sha256;
 use tokio::sync::OnceCell;
 
-use crate::kernel::by_org::ByOrg;
+use crate::kernel::by_key::ByOrg;
 use crate::kernel::error::{Error, ErrorKind, Result};
 use crate::kernel::event_store::{Commit, CommitError, EventStore, Fate, KeptResponse, Replay};
 use crate::kernel::job::JobWriter;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use kymograph_domain::OrgId;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::kernel::by_org::ByOrg;
+use crate::kernel::by_key::ByOrg;
 use crate::kernel::error::{Error, Result, overload};
 
 /// Work on at most this many bytes takes less than a millisecond and runs inline.

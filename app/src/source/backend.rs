@@ -134,8 +134,10 @@ pub enum ErrorOrigin {
     Plugin,
     /// The source.
     Downstream,
-    /// The network: the source was not reached, or did not respond in time.
+    /// The network: the source was not reached.
     Network,
+    /// The source did not respond in time. It can be unreachable, or the query is a slow one.
+    Timeout,
 }
 
 /// The error of a query.
@@ -165,9 +167,14 @@ impl QueryError {
         Self { message: message.into(), status, origin: ErrorOrigin::Downstream }
     }
 
-    /// The source cannot be reached, or does not respond in time.
+    /// The source cannot be reached.
     pub fn unreached(status: u16, message: impl Into<String>) -> Self {
         Self { origin: ErrorOrigin::Network, ..Self::downstream(status, message) }
+    }
+
+    /// The source does not respond in time.
+    pub fn timed_out(message: impl Into<String>) -> Self {
+        Self { origin: ErrorOrigin::Timeout, ..Self::downstream(504, message) }
     }
 }
 

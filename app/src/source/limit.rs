@@ -19,6 +19,12 @@ pub const LIMITS: &[Limit] = &[
         answer: "Others wait, then 504 for the query",
     },
     Limit {
+        what: "Concurrent requests to data sources, other than queries",
+        at: "A user in an org",
+        most: Amount::Count(query::MAX_REQUESTS_OF_USER as u64),
+        answer: "Others wait, then 429 `overload.queries`",
+    },
+    Limit {
         what: "Concurrent calls of data sources",
         at: "An org",
         most: Amount::Count(query::MAX_CALLS_OF_ORG as u64),

@@ -14,10 +14,13 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::stream::{StreamExt, iter};
 use kymograph_domain::source::expression::{Plan, PlannedQuery};
+use kymograph_domain::{OrgId, UserId};
 use moka::sync::Cache;
 use serde_json::{Map, Value};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Instrument;
 
+use crate::kernel::by_key::ByKey;
 use crate::kernel::clock::Clock;
 use crate::kernel::error::{Error, Result, overload};
 use crate::kernel::work::{Admission, Admissions, MAX_WAIT};
@@ -44,6 +47,8 @@ const CONCURRENT_SOURCES: usize = 10;
 /// few resources.
 pub(crate) const MAX_CALLS: usize = 512;
 pub(crate) const MAX_CALLS_OF_ORG: usize = 16;
+/// The maximum number of concurrent requests of a user to sources, other than queries.
+pub const MAX_REQUESTS_OF_USER: usize = 4;
 /// The maximum number of running and waiting calls of an org.
 pub(crate) const MAX_WAITING_OF_ORG: usize = 512;
 /// The maximum size of the cached settings of sources in bytes, and how long they are cached.
@@ -91,16 +96,18 @@ struct SourceCall {
     context: SourceContext,
     entered: Entered,
     admission: Admission,
+    /// The user's slot, if the client decides how long the call takes.
+    of_user: Option<OwnedSemaphorePermit>,
     running: RunningCall,
 }
 
 impl SourceCall {
     /// Records the outcome of the call. A response keeps its slot until its body was read.
     fn ended(self, answered: Result<ResourceResponse, QueryError>) -> Result<ResourceResponse, QueryError> {
-        self.entered.note(answered.as_ref().err());
+        self.entered.note_request(answered.as_ref().err());
         self.running.finish(answered.as_ref().map_or_else(|error| error.status, |response| response.status));
         let ResourceResponse { status, headers, body } = answered?;
-        let place = (self.entered, self.admission);
+        let place = (self.entered, self.admission, self.of_user);
         let body = body.inspect(move |_| {
             let _ = &place;
         });
@@ -165,9 +172,10 @@ pub struct QueryPorts {
 /// The use cases of querying data sources.
 pub struct Queries {
     ports: QueryPorts,
-    opened: Cache<(kymograph_domain::OrgId, i64, i64), Arc<SourceSettings>>,
+    opened: Cache<(OrgId, i64, i64), Arc<SourceSettings>>,
     calls: Arc<Admissions>,
     circuits: Circuits,
+    requests: ByKey<(OrgId, UserId), Semaphore>,
     flights: Flights,
     rooms: Arc<AnswerRooms>,
 }
@@ -186,6 +194,7 @@ impl Queries {
                 .build(),
             calls: Arc::new(calls),
             circuits: Circuits::default(),
+            requests: ByKey::default(),
             flights: Flights::default(),
             rooms: Arc::default(),
         }
@@ -341,11 +350,24 @@ impl Queries {
         let view = self.find(scope, key).await?;
         let room = self.rooms.of_request(scope.org());
         let context = self.context(scope, &room, view, headers).await?;
+        let of_user = match kind {
+            CallKind::Resource | CallKind::Proxy => Some(self.user_slot(scope).await?),
+            CallKind::Query | CallKind::Health => None,
+        };
         let entered = self.circuits.of(&context.source).enter(&context.source.content.name).await?;
         let admission = self.calls.admit(scope.org(), MAX_WAIT).await?;
         let source_type = self.ports.backends.type_of(&context.source);
         let running = RunningCall::start(self.ports.observer.clone(), source_type, kind);
-        Ok(SourceCall { context, entered, admission, running })
+        Ok(SourceCall { context, entered, admission, of_user, running })
+    }
+
+    /// Waits for a slot among the user's requests other than queries: a slow client must leave slots of a source, and of
+    /// the org, to others.
+    async fn user_slot(&self, scope: &Scope) -> Result<OwnedSemaphorePermit> {
+        let key = (scope.org(), scope.actor().user_id);
+        let slots = self.requests.get_or(key, || Semaphore::new(MAX_REQUESTS_OF_USER));
+        let slot = tokio::time::timeout(MAX_WAIT, slots.acquire_owned()).await;
+        slot.map_err(|_| Error::overloaded(TOO_MANY.0, TOO_MANY.1))?.map_err(Error::internal)
     }
 
     async fn find(&self, scope: &Scope, key: DataSourceKey<'_>) -> Result<DataSourceView> {

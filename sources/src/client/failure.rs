@@ -38,7 +38,7 @@ pub(crate) fn refused(source: &SourceSettings, why: impl Display) -> QueryError 
 /// The error of a source that did not respond in time.
 pub(crate) fn timed_out(source: &SourceSettings, limit: Duration) -> QueryError {
     let message = format!("{} did not answer within {} s", named(source), limit.as_secs_f64());
-    QueryError::unreached(GATEWAY_TIMEOUT, message)
+    QueryError::timed_out(message)
 }
 
 /// The error of a request that failed in transit.

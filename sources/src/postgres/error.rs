@@ -119,10 +119,9 @@ impl SourceError {
             }
             Self::Busy => downstream(503, "all connections to the database are in use"),
             Self::Full => downstream(503, "there are too many connections to databases, try again shortly"),
-            Self::TimedOut => QueryError::unreached(
-                504,
-                format!("{name}: the database did not answer within {QUERY_TIMEOUT:?}"),
-            ),
+            Self::TimedOut => {
+                QueryError::timed_out(format!("{name}: the database did not answer within {QUERY_TIMEOUT:?}"))
+            }
             Self::NoRoom(error) => error.into(),
             Self::Slow => downstream(
                 504,

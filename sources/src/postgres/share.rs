@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kymograph_app::kernel::by_org::ByOrg;
+use kymograph_app::kernel::by_key::ByOrg;
 use kymograph_domain::OrgId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 

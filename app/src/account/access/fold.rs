@@ -80,6 +80,9 @@ enum Source {
     Org(OrgId, Class),
 }
 
+/// The number of classes.
+pub(super) const CLASSES: usize = 4;
+
 /// The sources that share a limit on the number of kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Class {

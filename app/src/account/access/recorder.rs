@@ -11,12 +11,12 @@ use kymograph_domain::account::access::{
 use kymograph_domain::account::org::Org;
 use kymograph_domain::kernel::text::MAX_NAME_BYTES;
 use kymograph_domain::{OrgId, OrgRole, StreamId};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
-use super::fold::{Attempt, Entry, Folds, MAX_KINDS_PER_ORG, What};
-use super::{Counts, Message};
+use super::fold::{Attempt, CLASSES, Entry, Folds, MAX_KINDS_PER_ORG, What};
+use super::{AccessLog, Counts};
 use crate::kernel::clock::Clock;
 use crate::kernel::error::Result;
 use crate::kernel::log_limit::LogLimit;
@@ -27,59 +27,65 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// The maximum number of entries of an org that wait to be written. Each is a kind of attempt, and an org has at most
 /// this many kinds within a minute.
-const MAX_WAITING_OF_ORG: usize = MAX_KINDS_PER_ORG;
+const MAX_WAITING_OF_ORG: usize = CLASSES * MAX_KINDS_PER_ORG;
 
-/// Decides which attempts are written into the log.
+/// A request to write the attempts that were only counted so far. The sender is notified when that is done.
+pub(super) type Flush = oneshot::Sender<()>;
+
+/// Writes attempts into the log.
 pub struct AccessRecorder {
     clock: Arc<dyn Clock>,
-    messages: mpsc::Receiver<Message>,
+    flushes: mpsc::Receiver<Flush>,
     /// The number of unrecorded attempts that were logged.
     told: u64,
-    folds: Folds,
+    folds: Arc<Mutex<Folds>>,
     writer: Arc<Writer>,
     /// The tasks that write, one for each org with entries.
     tasks: JoinSet<()>,
 }
 
 /// Writes entries, those of an org one after the other. An org whose log accepts no writes does not delay others.
-struct Writer {
+pub(super) struct Writer {
     commands: Commands,
     counts: Arc<Counts>,
-    /// An org is in the map while a task writes for it.
-    waiting: Mutex<HashMap<OrgId, VecDeque<Entry>>>,
+    waiting: Mutex<Waiting>,
+    /// Notified when an org has entries and no task.
+    has_work: Notify,
+}
+
+/// The entries that wait to be written.
+#[derive(Default)]
+struct Waiting {
+    /// An org is in the map from its first entry until its task has written the last one.
+    by_org: HashMap<OrgId, VecDeque<Entry>>,
+    /// The orgs that have no task yet.
+    without_task: Vec<OrgId>,
 }
 
 impl AccessRecorder {
-    pub(super) fn new(
-        commands: Commands,
-        clock: Arc<dyn Clock>,
-        messages: mpsc::Receiver<Message>,
-        counts: Arc<Counts>,
-    ) -> Self {
-        let writer = Arc::new(Writer { commands, counts, waiting: Mutex::default() });
-        Self { clock, messages, told: 0, folds: Folds::default(), writer, tasks: JoinSet::new() }
+    pub(super) fn new(log: &AccessLog, flushes: mpsc::Receiver<Flush>) -> Self {
+        let (clock, folds, writer) = (log.clock.clone(), log.folds.clone(), log.writer.clone());
+        Self { clock, flushes, told: 0, folds, writer, tasks: JoinSet::new() }
     }
 
-    /// Records attempts until all senders are dropped.
+    /// Records attempts until the log is dropped.
     pub async fn run(mut self) {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                message = self.messages.recv() => match message {
-                    Some(Message::Attempted(attempt)) => self.take(*attempt),
-                    Some(Message::Flush(done)) => {
-                        let entries = self.folds.all();
-                        self.write_all(entries);
-                        while self.tasks.join_next().await.is_some() {}
+                () = self.writer.has_work.notified() => self.start_tasks(),
+                flush = self.flushes.recv() => match flush {
+                    Some(done) => {
+                        self.flush().await;
                         // The caller may have been dropped.
                         let _ = done.send(());
                     }
                     None => return,
                 },
                 _ = ticks.tick() => {
-                    let entries = self.folds.ended(self.clock.now());
-                    self.write_all(entries);
+                    let now = self.clock.now();
+                    self.write_ended(|folds| folds.ended(now));
                     self.tell_of_dropped();
                 }
                 Some(_) = self.tasks.join_next() => {}
@@ -87,20 +93,22 @@ impl AccessRecorder {
         }
     }
 
-    fn take(&mut self, attempt: Attempt) {
-        match self.folds.take(attempt, self.clock.now()) {
-            Ok(entry) => self.write_all(entry),
-            Err(()) => self.writer.count_unrecorded(1),
-        }
+    /// Writes everything, and waits until that is done.
+    async fn flush(&mut self) {
+        self.write_ended(Folds::all);
+        self.start_tasks();
+        while self.tasks.join_next().await.is_some() {}
     }
 
-    fn write_all(&mut self, entries: impl IntoIterator<Item = Entry>) {
-        for entry in entries {
-            let org = entry.attempt.org;
-            if self.writer.enqueue(org, entry) {
-                let writer = self.writer.clone();
-                self.tasks.spawn(async move { writer.write_until_empty(org).await });
-            }
+    fn write_ended(&self, take: impl FnOnce(&mut Folds) -> Vec<Entry>) {
+        let entries = take(&mut self.folds.lock().unwrap_or_else(PoisonError::into_inner));
+        self.writer.write_soon(entries);
+    }
+
+    fn start_tasks(&mut self) {
+        for org in self.writer.take_without_task() {
+            let writer = self.writer.clone();
+            self.tasks.spawn(async move { writer.write_until_empty(org).await });
         }
     }
 
@@ -111,35 +119,53 @@ impl AccessRecorder {
         if dropped > 0 {
             tracing::warn!(
                 dropped,
-                "refused requests or queries were not recorded: the queue was full or the write failed"
+                "refused requests or queries were not recorded: there were too many kinds or the write failed"
             );
         }
     }
 }
 
 impl Writer {
-    fn lock(&self) -> MutexGuard<'_, HashMap<OrgId, VecDeque<Entry>>> {
+    pub(super) fn new(commands: Commands, counts: Arc<Counts>) -> Self {
+        Self { commands, counts, waiting: Mutex::default(), has_work: Notify::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues an entry. Returns true if a task has to be started for its org.
-    fn enqueue(&self, org: OrgId, entry: Entry) -> bool {
-        let mut waiting = self.lock();
-        let is_new = !waiting.contains_key(&org);
-        let queue = waiting.entry(org).or_default();
-        if queue.len() >= MAX_WAITING_OF_ORG {
-            self.count_unrecorded(entry.refusal.count);
-            return false;
+    /// Queues entries to be written by the recorder.
+    pub(super) fn write_soon(&self, entries: impl IntoIterator<Item = Entry>) {
+        for entry in entries {
+            self.enqueue(entry);
         }
-        queue.push_back(entry);
-        is_new
+    }
+
+    fn enqueue(&self, entry: Entry) {
+        let org = entry.attempt.org;
+        let mut waiting = self.lock();
+        if let Some(queue) = waiting.by_org.get_mut(&org) {
+            if queue.len() < MAX_WAITING_OF_ORG {
+                queue.push_back(entry);
+            } else {
+                self.count_unrecorded(entry.refusal.count);
+            }
+            return;
+        }
+        waiting.by_org.insert(org, VecDeque::from([entry]));
+        waiting.without_task.push(org);
+        self.has_work.notify_one();
+    }
+
+    fn take_without_task(&self) -> Vec<OrgId> {
+        std::mem::take(&mut self.lock().without_task)
     }
 
     fn next(&self, org: OrgId) -> Option<Entry> {
         let mut waiting = self.lock();
-        let next = waiting.get_mut(&org)?.pop_front();
+        let next = waiting.by_org.get_mut(&org)?.pop_front();
         if next.is_none() {
-            waiting.remove(&org);
+            waiting.by_org.remove(&org);
         }
         next
     }
@@ -157,7 +183,7 @@ impl Writer {
         }
     }
 
-    fn count_unrecorded(&self, count: i64) {
+    pub(super) fn count_unrecorded(&self, count: i64) {
         self.counts.unrecorded.fetch_add(count.unsigned_abs(), Ordering::Relaxed);
     }
 

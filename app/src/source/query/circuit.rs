@@ -14,6 +14,9 @@ use crate::source::backend::{ErrorOrigin, QueryError, SourceSettings};
 pub(crate) const MAX_CALLS_OF_SOURCE: usize = 6;
 /// The number of consecutive failures to reach a source after which calls are suspended.
 const MAX_FAILURES: u32 = 3;
+/// How long a time-out of a source that has responded does not count as a failure to reach it: more likely the query was
+/// a slow one, which must not keep others from the source.
+const ALIVE_FOR: Duration = Duration::from_secs(60);
 /// How long calls are suspended.
 const OPEN_FOR: Duration = Duration::from_secs(10);
 /// The maximum number of cached circuits, and how long an unused one is cached.
@@ -46,6 +49,8 @@ pub(super) struct Circuit {
 struct State {
     failures: u32,
     open_until: Option<Instant>,
+    /// The time of the last response.
+    reached: Option<Instant>,
 }
 
 impl Default for Circuit {
@@ -87,23 +92,31 @@ impl Circuit {
         }
     }
 
-    fn note(&self, is_reached: bool) {
+    fn note(&self, failure: Option<ErrorOrigin>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if is_reached {
-            *state = State::default();
-            return;
+        let now = Instant::now();
+        match failure {
+            Some(ErrorOrigin::Timeout) if state.reached.is_some_and(|last| now < last + ALIVE_FOR) => return,
+            Some(ErrorOrigin::Network | ErrorOrigin::Timeout) => state.failures += 1,
+            _ => *state = State { reached: Some(now), ..State::default() },
         }
-        state.failures += 1;
         if state.failures >= MAX_FAILURES {
-            state.open_until = Some(Instant::now() + OPEN_FOR);
+            state.open_until = Some(now + OPEN_FOR);
         }
     }
 }
 
 impl Entered {
-    /// Records the outcome of a call. A source that responds with an error counts as reached.
+    /// Records the outcome of queries. A source that responds with an error counts as reached.
     pub(super) fn note(&self, error: Option<&QueryError>) {
-        self.circuit.note(error.is_none_or(|error| error.origin != ErrorOrigin::Network));
+        self.circuit.note(error.map(|error| error.origin));
+    }
+
+    /// Records the outcome of a request of the caller's choice, whose time-out says nothing about the source.
+    pub(super) fn note_request(&self, error: Option<&QueryError>) {
+        if error.is_none_or(|error| error.origin != ErrorOrigin::Timeout) {
+            self.note(error);
+        }
     }
 }
 
@@ -114,7 +127,7 @@ mod tests {
     #[tokio::test]
     async fn a_source_that_is_not_reached_is_no_longer_tried() {
         let circuit = Arc::new(Circuit::default());
-        let lost = QueryError::unreached(504, "it took too long");
+        let lost = QueryError::unreached(502, "there is no route to it");
         for _ in 1..MAX_FAILURES {
             circuit.enter("P").await.ok().unwrap().note(Some(&lost));
         }
@@ -124,6 +137,25 @@ mod tests {
         }
         let refused = circuit.enter("P").await.err().unwrap();
         assert_eq!((refused.status, refused.message.starts_with("P: ")), (503, true));
+    }
+
+    #[tokio::test]
+    async fn a_slow_query_does_not_keep_others_from_a_source() {
+        let circuit = Arc::new(Circuit::default());
+        let late = QueryError::timed_out("it took too long");
+        for _ in 0..2 * MAX_FAILURES {
+            circuit.enter("P").await.ok().unwrap().note_request(Some(&late));
+        }
+        circuit.enter("P").await.ok().unwrap().note(None);
+        for _ in 0..2 * MAX_FAILURES {
+            circuit.enter("P").await.ok().unwrap().note(Some(&late));
+        }
+        // A source that has not responded yet may be one that never does.
+        let circuit = Arc::new(Circuit::default());
+        for _ in 0..MAX_FAILURES {
+            circuit.enter("P").await.ok().unwrap().note(Some(&late));
+        }
+        assert_eq!(circuit.enter("P").await.err().unwrap().status, 503);
     }
 
     #[tokio::test]
