@@ -1,5 +1,6 @@
-//! Data sources, and queries to them.
+//! Data sources, correlations between them, and queries to them.
 
+pub mod correlation;
 pub mod data_source;
 pub mod frame;
 pub mod query;
@@ -24,5 +25,8 @@ pub(crate) fn routes(
         cookie: cookie.clone(),
         jwt_header: jwt.map(|jwt| jwt.header.clone()),
     };
-    data_source::routes(&services.data_sources).merge(query::routes(state)).merge(resource::routes(state))
+    data_source::routes(&services.data_sources)
+        .merge(correlation::routes(&services.correlations))
+        .merge(query::routes(state))
+        .merge(resource::routes(state))
 }

@@ -1,6 +1,7 @@
-//! Data sources, and queries to them.
+//! Data sources, correlations between them, and queries to them.
 
 pub mod backend;
+pub mod correlation;
 pub mod data_source;
 pub mod limit;
 pub mod observer;
@@ -12,6 +13,8 @@ use std::sync::Arc;
 
 /// The use cases of the area.
 pub struct SourceServices {
+    /// Correlations.
+    pub correlations: Arc<correlation::Correlations>,
     /// Data sources.
     pub data_sources: Arc<data_source::DataSources>,
     /// Queries to data sources.

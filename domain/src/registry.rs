@@ -26,6 +26,7 @@ macro_rules! with_aggregates {
         $then! {
             $crate::account::access::Access,
             $crate::content::annotation::Annotation,
+            $crate::source::correlation::Correlation,
             $crate::content::dashboard::Dashboard,
             $crate::source::data_source::DataSource,
             $crate::content::folder::Folder,

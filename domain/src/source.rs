@@ -1,10 +1,12 @@
-//! Data sources and their responses.
+//! Data sources, correlations between them, and their responses.
 
+pub mod correlation;
 pub mod data_source;
 pub mod expression;
 pub mod frame;
 pub mod time_range;
 
+use crate::kernel::text;
 use crate::limit::{Amount, Limit};
 
 /// The bounds on the data that data sources store, and on computations on their responses.
@@ -43,6 +45,36 @@ pub(crate) const LIMITS: &[Limit] = &[
         what: "Secrets that are set at once",
         at: "A data source",
         most: Amount::Bytes(data_source::MAX_SECRETS_BYTES),
+        answer: "400",
+    },
+    Limit {
+        what: "Label or field",
+        at: "A correlation",
+        most: Amount::Bytes(text::MAX_NAME_BYTES),
+        answer: "400",
+    },
+    Limit {
+        what: "Description",
+        at: "A correlation",
+        most: Amount::Bytes(text::MAX_DESCRIPTION_BYTES),
+        answer: "400",
+    },
+    Limit {
+        what: "`config`",
+        at: "A correlation",
+        most: Amount::Bytes(correlation::MAX_CONFIG_BYTES),
+        answer: "400",
+    },
+    Limit {
+        what: "Correlations",
+        at: "A data source, as their source or target",
+        most: Amount::Count(correlation::MAX_CORRELATIONS as u64),
+        answer: "400",
+    },
+    Limit {
+        what: "Contents of all correlations",
+        at: "A data source, as their source or target",
+        most: Amount::Bytes(correlation::MAX_CONTENTS_BYTES),
         answer: "400",
     },
     Limit {

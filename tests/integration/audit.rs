@@ -233,7 +233,7 @@ async fn bad_input_is_told_clearly() {
     }
     for name in ["targetType", "excludeTargetType"] {
         let unknown = admin.get(&format!("/api/audit/events?{name}=comet")).await.expect(400).body;
-        let expected = format!("{name} is invalid: use access, annotation, dashboard");
+        let expected = format!("{name} is invalid: use access, annotation, correlation, dashboard");
         assert!(unknown["message"].as_str().unwrap().starts_with(&expected), "{unknown}");
     }
     admin.get("/api/audit/events/export?format=xls").await.expect(400);

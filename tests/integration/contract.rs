@@ -12,7 +12,7 @@ use crate::route_examples::Objects;
 const OPERATIONS: usize = 363;
 
 /// The number of operations that are not served yet. It must only decrease.
-const NOT_YET_SERVED: usize = 202;
+const NOT_YET_SERVED: usize = 196;
 
 /// The routes of any object's history, by the suffixes of their paths.
 const HISTORY: [(&str, &str); 3] =

@@ -210,6 +210,7 @@ const DAMAGES: &[(&str, &str, &str)] = &[
     ),
     ("dashboards", "DELETE FROM dashboards", "is on a dashboard that is not there"),
     ("dashboards", "DELETE FROM dashboards", "stars zebra-dashboard is starred, but not a dashboard"),
+    ("data_sources", "DELETE FROM data_sources", "is a correlation of a missing data source"),
     ("service_accounts", "DELETE FROM service_accounts", "is a token of a missing service account"),
     (
         "preferences",

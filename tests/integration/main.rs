@@ -11,6 +11,7 @@ mod client;
 mod common_word;
 mod connection;
 mod contract;
+mod correlation;
 mod csrf;
 mod dashboard;
 mod dashboard_diff;

@@ -203,11 +203,12 @@ async fn fill(server: &ServerProcess) {
         }
         admin.put("/api/org/preferences", &json!({"theme": "dark"})).await.expect(200);
         admin.post("/api/playlists", &json!({"name": "TV"})).await.expect(200);
-        for name in ["P", "Q"] {
-            let source =
-                json!({"name": name, "type": "loki", "isDefault": true, "secureJsonData": {"token": "x"}});
+        for name in ["P", "Q", "R"] {
+            let source = json!({"name": name, "uid": name, "type": "loki", "isDefault": true,
+                "secureJsonData": {"token": "x"}});
             admin.post("/api/datasources", &source).await.expect(200);
         }
+        correlate(&admin).await;
         annotate(&admin).await;
         let list = json!({"items": [{"role": "Viewer", "permission": 1}, {"userId": user, "permission": 2}]});
         admin.post("/api/folders/ops/permissions", &list).await.expect(200);
@@ -222,6 +223,19 @@ async fn fill(server: &ServerProcess) {
         admin.put(&format!("/api/orgs/{org}"), &json!({"name": name})).await.expect(200);
     }
     admin.delete(&format!("/api/orgs/{gone}")).await.expect(200);
+}
+
+/// Correlations that were created, changed, and deleted with a data source.
+async fn correlate(admin: &Client) {
+    for (source, target) in [("P", "Q"), ("Q", "R"), ("R", "P")] {
+        let path = format!("/api/datasources/uid/{source}/correlations");
+        let form =
+            json!({"targetUID": target, "label": "“two”", "config": {"field": "x", "target": {"a": [1.5]}}});
+        let uid = admin.post(&path, &form).await.expect(200).body["result"]["uid"].clone();
+        let one = format!("{path}/{}", uid.as_str().unwrap());
+        admin.patch(&one, &json!({"description": "changed"})).await.expect(200);
+    }
+    admin.delete("/api/datasources/uid/R").await.expect(200);
 }
 
 /// Annotations that were created, changed and deleted.

@@ -19,6 +19,7 @@ pub(crate) struct Objects {
     pub(crate) token: i64,
     pub(crate) playlist: String,
     pub(crate) data_source: i64,
+    pub(crate) correlation: String,
     /// An annotation of the whole org.
     pub(crate) annotation: i64,
     /// An entry of the org's log that can be undone.
@@ -66,6 +67,7 @@ impl Objects {
             .await
             .expect(200);
         let data_source = make_data_sources(&admin, name).await;
+        let correlation = make_correlation(&admin, name).await;
         let annotation = make_annotations(&admin, name).await;
         let permissions = json!({"items": [
             {"role": "Viewer", "permission": 1}, {"role": "Editor", "permission": 2},
@@ -91,6 +93,7 @@ impl Objects {
             token,
             playlist,
             data_source,
+            correlation,
             annotation,
             undoable,
             undoable_of_server,
@@ -117,6 +120,7 @@ impl Objects {
             "{uid}" if route.path.ends_with("/trash") => format!("{}-deleted", self.name),
             "{*source_path}" => "labels".to_owned(),
             "{data_source_uid}" => format!("{}-source", self.name),
+            "{correlation_uid}" => self.correlation.clone(),
             "{data_source_id}" => self.data_source.to_string(),
             "{data_source_name}" => format!("{}%20source", self.name),
             "{role}" => "Viewer".to_owned(),
@@ -196,6 +200,13 @@ impl Objects {
                 let query = json!({"refId": "A", "datasource": {"uid": "__expr__"}, "type": "math", "expression": "1"});
                 json!({"from": "now-1h", "to": "now", "queries": [query]})
             }
+            ("POST", "/api/datasources/uid/{data_source_uid}/correlations") => {
+                json!({"targetUID": format!("{}-source", self.name), "label": name,
+                    "config": {"field": "message", "target": {"expr": "up"}}})
+            }
+            ("PATCH", "/api/datasources/uid/{data_source_uid}/correlations/{correlation_uid}") => {
+                json!({"label": name})
+            }
             ("POST", "/api/datasources") => json!({"name": name, "type": "prometheus"}),
             ("PUT", path) if path.starts_with("/api/datasources/") => json!({"name": name, "type": "loki"}),
             ("POST", path) if path.starts_with("/api/access-control/") => json!({"permission": "Edit"}),
@@ -259,6 +270,22 @@ async fn make_data_sources(admin: &Client, name: &str) -> i64 {
     admin.delete(&format!("/api/datasources/{default}")).await.expect(200);
     admin.put(&path, &source(upstream_url())).await.expect(200);
     added["id"].as_i64().unwrap()
+}
+
+/// Creates a changed correlation of the data source to itself, and returns its uid.
+async fn make_correlation(admin: &Client, name: &str) -> String {
+    let path = format!("/api/datasources/uid/{name}-source/correlations");
+    let correlation = json!({
+        "targetUID": format!("{name}-source"), "label": format!("{name} link"), "description": "Logs to traces",
+        "config": {"field": "message", "target": {"expr": name}, "transformations": [
+            {"type": "regex", "expression": "host=(.*)", "field": "line", "mapValue": "host"}, {"type": "logfmt"},
+        ]},
+    });
+    let created = admin.post(&path, &correlation).await.expect(200).body;
+    let uid = created["result"]["uid"].as_str().unwrap().to_owned();
+    let change = json!({"label": format!("{name} correlation")});
+    admin.patch(&format!("{path}/{uid}"), &change).await.expect(200);
+    uid
 }
 
 /// A team whose only member is the user of its name.

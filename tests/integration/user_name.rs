@@ -216,7 +216,8 @@ async fn hidden_characters_are_refused_in_names() {
 
 /// Reverts the database to the version before `user_names`.
 const BEFORE_NAMES: &str = "
-    DROP TABLE jobs, playlists, data_sources, annotations, annotation_terms, annotation_tag_counts, title_words;
+    DROP TABLE jobs, playlists, data_sources, correlations, annotations, annotation_terms, annotation_tag_counts,
+        title_words;
     DROP INDEX service_accounts_org_id_uid_idx, events_by_correlation, dashboards_by_title, dashboards_by_folder,
         folders_by_title;
     DROP INDEX IF EXISTS dashboards_by_tag;

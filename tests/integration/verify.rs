@@ -73,6 +73,7 @@ const DAMAGES: &[(&str, &str)] = &[
     ("secret_keys", "UPDATE secret_keys SET wrapped = 'x'"),
     ("secrets", "UPDATE secrets SET sealed = 'x' WHERE key LIKE 'data_source/%'"),
     ("secrets", "UPDATE secrets SET key = 'data_source/99/token' WHERE key LIKE 'data_source/%'"),
+    ("correlations", "UPDATE correlations SET target_uid = ''"),
     ("playlists", "UPDATE playlists SET name = 'forged'"),
     ("annotations", "UPDATE annotations SET text = 'forged'"),
     ("annotation_terms", "UPDATE annotation_terms SET term = 'forged' WHERE term = 'ops'"),

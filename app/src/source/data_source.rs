@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use cqrs_es::Aggregate;
+use kymograph_domain::kernel::effect::Ending;
 use kymograph_domain::source::data_source::{DataSource, DataSourceContent, DataSourceError};
 use kymograph_domain::{AccessLevel, OrgId, Timestamp, Uid};
 use serde::{Deserialize, Serialize};
 
+use crate::kernel::ending::Endings;
 use crate::kernel::error::Result;
 use crate::kernel::history::{HistoryOf, KeyOf};
 use crate::kernel::id_allocator::IdAllocator;
@@ -18,7 +20,7 @@ use crate::kernel::noun::Noun;
 use crate::kernel::side_write::SideWrite;
 use crate::rights::authorization::{Authorization, ContentFilter, Guarded};
 use crate::source::backend::SourceSecrets;
-use crate::{Commands, Permission, Scope};
+use crate::{Commands, Permission, Scope, Unit};
 
 pub use change::{DataSourceChange, NewDataSource};
 pub use guarded::GuardedDataSources;
@@ -75,6 +77,8 @@ pub trait DataSourceReader: Send + Sync {
     fn is_only_default(&self, org: OrgId, uid: Option<&Uid>) -> SideWrite;
     /// A check at commit that a uid still belongs to a numeric id.
     fn stays(&self, org: OrgId, uid: &Uid, id: i64) -> SideWrite;
+    /// The same, and that the data source can be changed here.
+    fn stays_writable(&self, org: OrgId, uid: &Uid, id: i64) -> SideWrite;
     /// The secrets of a data source.
     async fn read_secrets(&self, scope: &Scope, id: i64) -> Result<SourceSecrets>;
 }
@@ -89,9 +93,18 @@ pub const HISTORY: HistoryOf = HistoryOf {
     create: Some(Permission::DATA_SOURCES_CREATE),
 };
 
+#[async_trait]
 impl Noun for DataSource {
     fn require_undo(scope: &Scope, _: &str, _: bool) -> Result<()> {
         scope.require_administers_content(Permission::DATA_SOURCES_WRITE)
+    }
+
+    /// An undo of the creation ends the objects that refer to the data source.
+    async fn follow_return(&self, unit: &mut Unit<'_>, scope: &Scope, endings: &Endings) -> Result<()> {
+        if self.exists {
+            return Ok(());
+        }
+        endings.tell(unit, scope, &[Ending::DataSource(&self.uid)]).await
     }
 }
 
@@ -101,6 +114,7 @@ pub struct DataSources {
     reader: Arc<dyn DataSourceReader>,
     authorization: Arc<Authorization>,
     ids: Arc<dyn IdAllocator>,
+    endings: Endings,
 }
 
 impl DataSources {
@@ -111,8 +125,9 @@ impl DataSources {
         reader: Arc<dyn DataSourceReader>,
         authorization: Arc<Authorization>,
         ids: Arc<dyn IdAllocator>,
+        endings: Endings,
     ) -> Self {
-        Self { commands, reader, authorization, ids }
+        Self { commands, reader, authorization, ids, endings }
     }
 
     /// Lists the data sources that the actor may query.

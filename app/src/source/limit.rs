@@ -1,11 +1,17 @@
-//! The limits of queries to data sources.
+//! The limits of queries to data sources, and of lists of correlations.
 
 use kymograph_domain::limit::{Amount, Limit};
 
-use super::{query, room};
+use super::{correlation, query, room};
 
-/// The limits of queries to data sources.
+/// The limits of queries to data sources, and of lists of correlations.
 pub const LIMITS: &[Limit] = &[
+    Limit {
+        what: "Entries of a page",
+        at: "`/api/datasources/correlations`",
+        most: Amount::Count(correlation::MAX_PAGE as u64),
+        answer: "A page of this size",
+    },
     Limit {
         what: "Queries",
         at: "`/api/ds/query`",

@@ -43,17 +43,19 @@ pub fn wire(config: &Config, database: &DatabaseServer, clock: Arc<dyn Clock>) -
     let kinds = GuardedKinds::new([content.guarded(), source.guarded()].concat());
     let log = Log::open(&kernel, [account.caches(), rights.caches(), content.caches()].concat())?;
     let commands = &log.commands;
-    let endings = Endings::new([account.endings(), rights.endings(), content.endings()].concat());
+    let endings = [account.endings(), rights.endings(), content.endings(), source.endings()];
+    let endings = Endings::new(endings.concat());
     let accounts = Accounts::start(&kernel, commands, &account, &endings)?;
     let contents = content.services(&kernel, commands, &rights, endings.clone(), account.teams.clone());
+    let audit = QueryAudit::new(accounts.services.access.clone(), account.orgs.clone());
+    let sources = source.services(&kernel, commands, &rights, endings.clone(), audit)?;
     let records = record::services(&kernel, commands, &rights, (&content, &contents), kinds.clone(), endings);
     let jobs = job::start(&kernel, &log, (&account, &content), &accounts)?;
-    let audit = QueryAudit::new(accounts.services.access.clone(), account.orgs.clone());
     let services = Services {
         account: accounts.services,
         rights: rights.services(commands.clone(), kinds),
         content: contents,
-        source: source.services(&kernel, commands, &rights, audit)?,
+        source: sources,
         record: records,
         commands: commands.clone(),
         settings: Arc::new(Settings::new(config.settings().clone())),

@@ -301,6 +301,7 @@ impl Stream for DataSource {
     type Key = Uid;
 
     const BEGINNINGS: &'static [&'static str] = &["data_source.created"];
+    const ENDINGS: &'static [&'static str] = &["data_source.deleted"];
 
     const UNDOINGS: &'static [(&'static str, Undoing)] = &[
         ("data_source.created", Undoing::Ended),

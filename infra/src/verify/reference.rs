@@ -80,6 +80,15 @@ const TENANT_RULES: &[Rule] = &[
         what: "is on a dashboard that is not there",
     },
     Rule {
+        table: "correlations",
+        sql: "SELECT c.uid FROM public.correlations c WHERE c.org_id = app_org_id()
+                AND (NOT EXISTS (SELECT FROM public.data_sources s
+                        WHERE s.org_id = app_org_id() AND s.uid = c.source_uid)
+                    OR c.target_uid <> '' AND NOT EXISTS (SELECT FROM public.data_sources s
+                        WHERE s.org_id = app_org_id() AND s.uid = c.target_uid))",
+        what: "is a correlation of a missing data source",
+    },
+    Rule {
         table: "resource_permissions",
         sql: "SELECT p.kind || ' ' || p.uid FROM public.resource_permissions p WHERE p.org_id = app_org_id()
                 AND NOT EXISTS (SELECT FROM public.folders f WHERE p.kind = 'folder'

@@ -40,6 +40,12 @@ const CLEAR_DEFAULT: &str =
 static CHECK_DEFAULT: Text = Text::new(|| {
     check("NOT EXISTS (SELECT FROM data_sources WHERE org_id = $1 AND is_default AND uid <> $2)")
 });
+/// Divides by zero unless there is a data source `$2`.
+pub(super) static CHECK_EXISTS: Text =
+    Text::new(|| check("EXISTS (SELECT FROM data_sources WHERE org_id = $1 AND uid = $2)"));
+static CHECK_WRITABLE: Text = Text::new(|| {
+    check("EXISTS (SELECT FROM data_sources WHERE org_id = $1 AND uid = $2 AND id = $3 AND NOT read_only)")
+});
 
 impl Projector for DataSourceProjector {
     fn name(&self) -> &'static str {
@@ -182,6 +188,11 @@ impl DataSourceReader for PgDataSourceReader {
     fn stays(&self, org: OrgId, uid: &Uid, id: i64) -> SideWrite {
         let params = values![org.0, uid.as_str(), id];
         SideWrite { org, sql: &CHECK_DATA_SOURCE, params, on_failure: OnFailure::Conflict }
+    }
+
+    fn stays_writable(&self, org: OrgId, uid: &Uid, id: i64) -> SideWrite {
+        let params = values![org.0, uid.as_str(), id];
+        SideWrite { org, sql: &CHECK_WRITABLE, params, on_failure: OnFailure::Conflict }
     }
 
     async fn read_secrets(&self, scope: &Scope, id: i64) -> Result<SourceSecrets> {

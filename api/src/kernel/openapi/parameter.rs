@@ -109,6 +109,7 @@ fn parameter(name: &str, place: ParameterIn, kind: Kind, description: &str, requ
 fn of_name(name: &str) -> Option<(Kind, &'static str)> {
     Some(match name {
         "annotation_id" => (number(1), "The id of an annotation"),
+        "correlation_uid" => (uid(), "The uid of a correlation"),
         "code" | "invitation_code" => (text(), "The code of an invite"),
         "hash" => (text(), "The hash of the avatar"),
         "dashboard_uid" | "uid" => (uid(), "The uid of a dashboard"),

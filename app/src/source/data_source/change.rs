@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use kymograph_domain::kernel::effect::Ending;
 use kymograph_domain::rights::resource_permission::ResourceKind;
 use kymograph_domain::source::data_source::{
     DataSource, DataSourceCommand, DataSourceContent, DataSourceCreated, DataSourceError, SecretChange,
@@ -115,6 +116,7 @@ impl DataSources {
                 let (id, secrets) = (source.id, source.secrets.clone());
                 source.tell(DataSourceCommand::Delete).await?;
                 write_secrets(scope, &mut unit, id, &removed(&secrets)).await?;
+                self.endings.tell(&mut unit, scope, &[Ending::DataSource(uid)]).await?;
                 unit.record(source)?;
                 Ok(unit.decided(id))
             })
@@ -122,7 +124,7 @@ impl DataSources {
     }
 
     /// An existing data source, on which the actor has a permission now and at commit.
-    async fn load(
+    pub(crate) async fn load(
         &self,
         scope: &Scope,
         unit: &mut Unit<'_>,
@@ -136,6 +138,11 @@ impl DataSources {
         self.authorization.require(scope, Guarded::DataSource(source.id), permission).await?;
         self.authorization.rest_on_right(scope, unit, ResourceKind::DataSource, uid, permission)?;
         Ok(source)
+    }
+
+    /// Makes a commit depend on a data source that exists and may be changed here.
+    pub(crate) fn rest_on_writable(&self, scope: &Scope, unit: &mut Unit<'_>, source: &DataSource) {
+        unit.rest_on(self.reader.stays_writable(scope.org(), &source.uid, source.id));
     }
 
     /// Unsets the default data source, in the same commit that makes another one the default.

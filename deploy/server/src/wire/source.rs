@@ -1,14 +1,17 @@
-//! Data sources.
+//! Data sources, and correlations between them.
 
 use std::sync::Arc;
 
+use kymograph_app::kernel::ending::{EndingListener, Endings};
 use kymograph_app::rights::resource_permission::GuardedKind;
 use kymograph_app::source::SourceServices;
 use kymograph_app::source::backend::Backend;
+use kymograph_app::source::correlation::{CorrelationEndings, Correlations};
 use kymograph_app::source::data_source::{DataSources, GuardedDataSources};
 use kymograph_app::source::query::{Backends, Queries, QueryAudit, QueryPorts};
 use kymograph_app::{Commands, Error, Result, Workers};
 use kymograph_infra::source_metrics::SourceMetrics;
+use kymograph_projections::source::correlation::PgCorrelationReader;
 use kymograph_projections::source::data_source::PgDataSourceReader;
 use kymograph_sources::alertmanager::AlertmanagerBackend;
 use kymograph_sources::client::HttpClients;
@@ -22,15 +25,21 @@ use kymograph_sources::testdata::{self, TestDataBackend};
 use super::kernel::Kernel;
 use super::rights::RightsReaders;
 
-/// The readers of data sources.
+/// The readers of data sources and correlations.
 pub(super) struct SourceReaders {
+    correlations: Arc<PgCorrelationReader>,
     data_sources: Arc<PgDataSourceReader>,
 }
 
 impl SourceReaders {
     pub(super) fn new(kernel: &Kernel<'_>) -> Self {
         let data_sources = PgDataSourceReader::new(kernel.database.clone(), kernel.secrets.clone());
-        Self { data_sources: Arc::new(data_sources) }
+        let correlations = PgCorrelationReader::new(kernel.database.clone());
+        Self { correlations: Arc::new(correlations), data_sources: Arc::new(data_sources) }
+    }
+
+    pub(super) fn endings(&self) -> Vec<Arc<dyn EndingListener>> {
+        vec![Arc::new(CorrelationEndings::new(self.correlations.clone()))]
     }
 
     /// The kinds of objects with access-control lists.
@@ -43,6 +52,7 @@ impl SourceReaders {
         kernel: &Kernel<'_>,
         commands: &Commands,
         rights: &RightsReaders,
+        endings: Endings,
         audit: QueryAudit,
     ) -> Result<SourceServices> {
         let data_sources = Arc::new(DataSources::new(
@@ -50,7 +60,10 @@ impl SourceReaders {
             self.data_sources.clone(),
             rights.authorization.clone(),
             kernel.ids.clone(),
+            endings,
         ));
+        let correlations =
+            Correlations::new(commands.clone(), self.correlations.clone(), data_sources.clone());
         let metrics = SourceMetrics::try_new(&kernel.registry).map_err(Error::internal)?;
         let settings = &kernel.config.data_proxy;
         let egress = Egress::new(settings.egress.clone());
@@ -67,7 +80,11 @@ impl SourceReaders {
             audit,
             observer: Arc::new(metrics),
         };
-        Ok(SourceServices { data_sources, queries: Arc::new(Queries::new(ports)) })
+        Ok(SourceServices {
+            correlations: Arc::new(correlations),
+            data_sources,
+            queries: Arc::new(Queries::new(ports)),
+        })
     }
 }
 
