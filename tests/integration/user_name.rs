@@ -222,6 +222,7 @@ const BEFORE_NAMES: &str = "
         folders_by_title;
     DROP INDEX IF EXISTS dashboards_by_tag;
     DROP FUNCTION find_dashboards, find_by_common_word;
+    ALTER TABLE orgs DROP COLUMN audits_queries;
     CREATE INDEX ON dashboards (org_id, lower_title, uid);
     CREATE INDEX ON dashboards (org_id, folder_uid, title);
     CREATE INDEX ON folders (org_id, lower_title, uid);
