@@ -24,6 +24,7 @@ pub(crate) use sealing::{SealingKey, draw_key};
 const KEEP: &str = "INSERT INTO secrets (org_id, key, sealed) VALUES ($1, $2, $3)
     ON CONFLICT (org_id, key) DO UPDATE SET sealed = excluded.sealed";
 const DELETE: &str = "DELETE FROM secrets WHERE org_id = $1 AND key = $2";
+const DELETE_BELOW: &str = "DELETE FROM secrets WHERE org_id = $1 AND starts_with(key, $2)";
 const DELETE_ALL: &str = "DELETE FROM secrets WHERE org_id = $1";
 const DELETE_KEY: &str = "DELETE FROM secret_keys WHERE org_id = $1";
 const READ_KEY: &str = "SELECT master_key, wrapped FROM secret_keys WHERE org_id = $1";
@@ -102,6 +103,10 @@ impl Secrets for PgSecrets {
 
     fn delete(&self, org: OrgId, key: String) -> SideWrite {
         fault(org, DELETE, values![org.0, key])
+    }
+
+    fn delete_below(&self, org: OrgId, prefix: String) -> SideWrite {
+        fault(org, DELETE_BELOW, values![org.0, prefix])
     }
 
     fn delete_all(&self, org: OrgId) -> [SideWrite; 2] {

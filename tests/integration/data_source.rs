@@ -230,6 +230,18 @@ async fn no_secret_is_ever_shown_and_settings_come_back_without_them() {
     let back = admin.get(&path).await.expect(200).body;
     assert_eq!((&back["name"], &back["secureJsonFields"]), (&json!("P"), &json!({})));
     assert_ne!(back["id"], source["id"]);
+
+    // The secrets end with their data source, also if its creation is undone.
+    let secret =
+        json!({"name": "Short", "uid": "short", "type": "prometheus", "secureJsonData": {"token": "t"}});
+    admin.post("/api/datasources", &secret).await.expect(200);
+    let kept = "SELECT count(*) FROM secrets WHERE starts_with(key, 'data_source/')";
+    assert_eq!(server.database.scalar::<i64>(kept).await, 1);
+    let history = admin.get("/api/datasources/uid/short/history").await.expect(200).body;
+    let undo = format!("/api/audit/events/{}/undo", history["entries"][0]["position"]);
+    admin.post(&undo, &json!({})).await.expect(200);
+    admin.get("/api/datasources/uid/short").await.expect(404);
+    assert_eq!(server.database.scalar::<i64>(kept).await, 0);
 }
 
 #[tokio::test]

@@ -38,6 +38,8 @@ pub trait Secrets: Send + Sync {
     fn keep(&self, org: OrgId, key: String, sealed: Vec<u8>) -> SideWrite;
     /// Deletes a secret.
     fn delete(&self, org: OrgId, key: String) -> SideWrite;
+    /// Deletes all secrets whose names begin with a prefix.
+    fn delete_below(&self, org: OrgId, prefix: String) -> SideWrite;
     /// Deletes all secrets of an org that ends, and the key that they are sealed with.
     fn delete_all(&self, org: OrgId) -> [SideWrite; 2];
 }

@@ -285,6 +285,12 @@ impl<'s> Unit<'s> {
         Ok(())
     }
 
+    /// Adds the deletion of the secrets whose names begin with a prefix to the commit.
+    pub fn delete_secrets_below(&mut self, prefix: String) {
+        let write = self.stores.secrets.delete_below(self.scope.org(), prefix);
+        self.write(write);
+    }
+
     /// Adds the deletion of all secrets of the scope's org, which ends, to the commit.
     pub fn delete_secrets(&mut self) {
         self.stores

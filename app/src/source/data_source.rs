@@ -99,11 +99,12 @@ impl Noun for DataSource {
         scope.require_administers_content(Permission::DATA_SOURCES_WRITE)
     }
 
-    /// An undo of the creation ends the objects that refer to the data source.
+    /// An undo of the creation ends the objects that refer to the data source, and its secrets.
     async fn follow_return(&self, unit: &mut Unit<'_>, scope: &Scope, endings: &Endings) -> Result<()> {
         if self.exists {
             return Ok(());
         }
+        unit.delete_secrets_below(secret_key(self.id, ""));
         endings.tell(unit, scope, &[Ending::DataSource(&self.uid)]).await
     }
 }
