@@ -1211,6 +1211,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/datasources/correlations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the correlations of the data sources that the caller may ask */
+        get: operations["getCorrelations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/datasources/correlations/{correlation_uid}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the history of a correlation, newest first */
+        get: operations["getCorrelationHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/datasources/correlations/{correlation_uid}/history/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Compare a correlation at two versions */
+        get: operations["getCorrelationDiff"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/datasources/correlations/{correlation_uid}/history/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Restore a correlation to a version */
+        post: operations["restoreCorrelationHistoryVersion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/datasources/id/{data_source_name}": {
         parameters: {
             query?: never;
@@ -1338,6 +1406,43 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/datasources/uid/{data_source_uid}/correlations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the correlations of a data source */
+        get: operations["getCorrelationsBySourceUID"];
+        put?: never;
+        /** Create a correlation */
+        post: operations["createCorrelation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/datasources/uid/{data_source_uid}/correlations/{correlation_uid}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read a correlation */
+        get: operations["getCorrelation"];
+        put?: never;
+        post?: never;
+        /** Delete a correlation */
+        delete: operations["deleteCorrelation"];
+        options?: never;
+        head?: never;
+        /** Change a part of a correlation */
+        patch: operations["updateCorrelation"];
         trace?: never;
     };
     "/api/datasources/uid/{data_source_uid}/health": {
@@ -1768,6 +1873,24 @@ export interface paths {
         get?: never;
         /** Change the address of the org */
         put: operations["updateCurrentOrgAddress"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/org/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read what the audit log of the org records */
+        get: operations["getOrgAudit"];
+        /** Change what the audit log of the org records */
+        put: operations["updateOrgAudit"];
         post?: never;
         delete?: never;
         options?: never;
@@ -3402,6 +3525,7 @@ export interface components {
             /** Format: int64 */
             count?: number;
             method?: string;
+            query?: string;
             reason?: string;
             route?: string;
             since?: string;
@@ -3586,6 +3710,15 @@ export interface components {
             teams: boolean;
             users: boolean;
         };
+        /** @description What the audit log of an org records besides changes, refusals and log-ins. */
+        AuditSettingsBody: {
+            /** @description Whether queries to data sources are recorded: who sent what to which source, but not the results. */
+            queries: boolean;
+        };
+        AuditSettingsForm: {
+            /** @description Whether queries to data sources are recorded. */
+            queries: boolean;
+        };
         BucketBody: {
             /** Format: int64 */
             denied: number;
@@ -3631,6 +3764,69 @@ export interface components {
         ContextBody: {
             ip: string;
             userAgent: string;
+        };
+        /** @description A correlation. */
+        CorrelationBody: {
+            config: components["schemas"]["CorrelationConfigBody"];
+            description: string;
+            label: string;
+            orgId: components["schemas"]["OrgId"];
+            /** @description Whether it can be changed only at its origin. */
+            provisioned: boolean;
+            sourceUID: components["schemas"]["Uid"];
+            targetUID?: components["schemas"]["Uid"];
+            type: components["schemas"]["CorrelationKind"];
+            uid: components["schemas"]["Uid"];
+        };
+        CorrelationChangeForm: {
+            config?: components["schemas"]["CorrelationConfigChangeForm"] | null;
+            description?: components["schemas"]["LongText"] | null;
+            label?: components["schemas"]["ShortText"] | null;
+            type?: components["schemas"]["CorrelationKind"] | null;
+        };
+        CorrelationConfigBody: {
+            field: string;
+            target: Record<string, never>;
+            transformations?: components["schemas"]["Transformation"][];
+        };
+        CorrelationConfigChangeForm: {
+            field?: components["schemas"]["Name"] | null;
+            /** @description The query, or an object with the `url` of a web page. */
+            target?: Record<string, never> | null;
+            transformations?: components["schemas"]["TransformationForm"][] | null;
+        };
+        CorrelationConfigForm: {
+            /** @description The field whose values become links. */
+            field: components["schemas"]["Name"];
+            /** @description The query, or an object with the `url` of a web page. */
+            target: Record<string, never>;
+            transformations?: components["schemas"]["TransformationForm"][] | null;
+            type?: components["schemas"]["CorrelationKind"] | null;
+        };
+        CorrelationForm: {
+            config: components["schemas"]["CorrelationConfigForm"];
+            description?: components["schemas"]["LongText"] | null;
+            label?: components["schemas"]["ShortText"] | null;
+            targetUID?: components["schemas"]["Uid"] | null;
+            type?: components["schemas"]["CorrelationKind"] | null;
+        };
+        /**
+         * @description The kind of destination of a correlation.
+         * @enum {string}
+         */
+        CorrelationKind: "query" | "external";
+        /** @description A page of correlations. */
+        CorrelationsBody: {
+            correlations: components["schemas"]["CorrelationBody"][];
+            /** Format: int64 */
+            limit: number;
+            /** Format: int64 */
+            page: number;
+            /**
+             * Format: int64
+             * @description The number of correlations of all pages.
+             */
+            totalCount: number;
         };
         /** @description The answer to a new annotation. */
         CreatedAnnotationBody: {
@@ -4511,6 +4707,11 @@ export interface components {
             /** @description Whether to overwrite a version other than the one that the save is based on. */
             overwrite?: boolean;
         };
+        /** @description A correlation that was created or changed. */
+        SavedCorrelationBody: {
+            message: string;
+            result: components["schemas"]["CorrelationBody"];
+        };
         /** @description The result of a save. */
         SavedDashboardBody: {
             folderUid: string;
@@ -4794,6 +4995,31 @@ export interface components {
              */
             secondsToLive?: number | null;
         };
+        /** @description A transformation of a field into variables. It is applied by clients. */
+        Transformation: {
+            /** @description The regular expression. */
+            expression?: string;
+            /** @description The field that is transformed, if it is not the one of the correlation. */
+            field?: string;
+            /** @description The name of the variable. */
+            mapValue?: string;
+            /** @description The kind. */
+            type: components["schemas"]["TransformationKind"];
+        };
+        TransformationForm: {
+            /** @description The regular expression of the type `regex`. */
+            expression?: string | null;
+            /** @description The field that is transformed, if it is not the one of the correlation. */
+            field?: string | null;
+            /** @description The name of the variable. */
+            mapValue?: string | null;
+            type: components["schemas"]["TransformationKind"];
+        };
+        /**
+         * @description The way in which a transformation finds variables in the value of a field.
+         * @enum {string}
+         */
+        TransformationKind: "regex" | "logfmt";
         /** @description A checked uid: 1 to 40 characters of `[a-zA-Z0-9_-]`. */
         Uid: string;
         UndoForm: {
@@ -8401,6 +8627,178 @@ export interface operations {
             504: components["responses"]["Timeout"];
         };
     };
+    getCorrelations: {
+        parameters: {
+            query?: {
+                /** @description The data sources that they start from */
+                sourceUID?: string[];
+                /** @description The number of the page */
+                page?: number;
+                /** @description The size of a page */
+                limit?: number;
+            };
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CorrelationsBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            /** @description The request is cross-site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getCorrelationHistory: {
+        parameters: {
+            query?: {
+                /** @description The size of a page */
+                limit?: number;
+                /** @description The cursor: `next` of the page before */
+                before?: number;
+                /** @description Include the changes of each entry, of at most 50 entries */
+                changes?: boolean;
+            };
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The uid of a correlation */
+                correlation_uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HistoryBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getCorrelationDiff: {
+        parameters: {
+            query?: {
+                /** @description The version to compare with, by default the one before; 0 is before the object existed */
+                from?: number;
+                /** @description The version to compare, by default the latest */
+                to?: number;
+            };
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The uid of a correlation */
+                correlation_uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ComparisonBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    restoreCorrelationHistoryVersion: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The uid of a correlation */
+                correlation_uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RestoreForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RestoredBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
     getDataSourceIdByName: {
         parameters: {
             query?: never;
@@ -9020,6 +9418,206 @@ export interface operations {
             504: components["responses"]["Timeout"];
         };
     };
+    getCorrelationsBySourceUID: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The uid of a data source */
+                data_source_uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CorrelationBody"][];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    createCorrelation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The uid of a data source */
+                data_source_uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CorrelationForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedCorrelationBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getCorrelation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path: {
+                /** @description The uid of a data source */
+                data_source_uid: string;
+                /** @description The uid of a correlation */
+                correlation_uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CorrelationBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    deleteCorrelation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The uid of a data source */
+                data_source_uid: string;
+                /** @description The uid of a correlation */
+                correlation_uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    updateCorrelation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The uid of a data source */
+                data_source_uid: string;
+                /** @description The uid of a correlation */
+                correlation_uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["CorrelationChangeForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedCorrelationBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
     checkDatasourceHealthWithUID: {
         parameters: {
             query?: never;
@@ -9488,7 +10086,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["DeletedDataSourceBody"];
+                    "application/json": components["schemas"]["Message"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -10351,6 +10949,77 @@ export interface operations {
                     };
                 };
             };
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getOrgAudit: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditSettingsBody"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    updateOrgAudit: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The org of the request, by default the caller's current org */
+                "X-Grafana-Org-Id"?: components["parameters"]["OrgId"];
+                /** @description A unique key of your choice. A request that is repeated with the same key is not executed again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AuditSettingsForm"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Contradictory"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
             504: components["responses"]["Timeout"];
         };
