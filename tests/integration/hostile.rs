@@ -283,7 +283,7 @@ async fn exports_that_nobody_reads_hold_little_memory_and_leave_few_lines() {
     }
 }
 
-/// Adds this many dashboards with long titles and 99 distinct tags to the only existing one, and as many entries to the
+/// Adds this many dashboards with long titles and 25 distinct, long tags to the only existing one, and as many entries to the
 /// audit log.
 async fn fill(server: &ServerProcess, dashboards: i64) {
     let form = json!({"dashboard": {"uid": "first", "title": "x".repeat(700), "tags": ["common"]}});
@@ -292,7 +292,7 @@ async fn fill(server: &ServerProcess, dashboards: i64) {
     let copies = "INSERT INTO dashboards (org_id, uid, id, generation, title, slug, tags, folder_uid, version, pos, created,
             created_by, updated, updated_by, creator_id)
         SELECT org_id, uid || n, id + n, generation, title || n, slug, tags || ARRAY(
-            SELECT rpad(n || '-' || tag || '-', 38, 'x') FROM generate_series(1, 99) AS tag),
+            SELECT rpad(n || '-' || tag || '-', 152, 'x') FROM generate_series(1, 25) AS tag),
             folder_uid, version, pos, created, created_by, updated, updated_by, creator_id
         FROM dashboards, generate_series(1, $1::bigint) AS n WHERE uid = 'first'";
     database.execute(copies, &[&dashboards]).await.unwrap();
