@@ -35,12 +35,12 @@ const SQL: &str = "SELECT a.id, a.dashboard_id, a.dashboard_uid, a.panel_id, a.u
 const SEED: &[&str] = &[
     "INSERT INTO dashboards (org_id, uid, id, generation, title, slug, tags, folder_uid, version, pos, created, created_by,
         updated, updated_by, creator_id)
-    SELECT $1, 'annotated-' || n, $2 + n, 1, 'Annotated ' || n, 'annotated-' || n, '{}', '', 1, 1, now(), 'admin', now(),
+    SELECT $1, 'annotated-' || n, $2::bigint + n, 1, 'Annotated ' || n, 'annotated-' || n, '{}', '', 1, 1, now(), 'admin', now(),
         'admin', 1
     FROM generate_series(1, 1000) AS n",
     "INSERT INTO annotations (org_id, id, dashboard_id, dashboard_uid, panel_id, user_id, time, time_end, text, tags, terms,
         data, created, updated)
-    SELECT $1, n, CASE WHEN n % 10 = 3 THEN 0 ELSE $2 + 1 + n % 1000 END,
+    SELECT $1, n, CASE WHEN n % 10 = 3 THEN 0 ELSE $2::bigint + 1 + n % 1000 END,
         CASE WHEN n % 10 = 3 THEN '' ELSE 'annotated-' || 1 + n % 1000 END, n % 5, 1, 1700000000000 + n * 1000,
         1700000000000 + n * 1000 + CASE WHEN n % 10 = 0 THEN 60000 ELSE 0 END, 'deployed ' || n,
         ARRAY['deploy', 'service:' || n % 500], ARRAY['deploy', 'service', 'service:' || n % 500], '', now(), now()
