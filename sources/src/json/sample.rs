@@ -8,9 +8,6 @@ const EXACT_DIGITS: usize = 15;
 const POWERS: [f64; EXACT_DIGITS + 1] =
     [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
 
-/// Powers of ten, by the number of digits that are appended at once.
-const TENS: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
-
 /// The nanoseconds in a unit of the last decimal of a second, by the number of decimals.
 const NANOS: [u64; 10] =
     [1_000_000_000, 100_000_000, 10_000_000, 1_000_000, 100_000, 10_000, 1_000, 100, 10, 1];
@@ -77,37 +74,11 @@ impl Sample {
 #[inline]
 fn digits(text: &[u8], mut number: u64) -> (u64, usize) {
     let mut count = 0;
-    while let Some(eight) = text.get(count..).and_then(<[u8]>::first_chunk) {
-        let (value, more) = up_to_eight_digits(*eight);
-        number = number.wrapping_mul(TENS[more]).wrapping_add(value);
-        count += more;
-        if more < eight.len() {
-            return (number, count);
-        }
-    }
     while let Some(digit) = text.get(count).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10) {
         number = number.wrapping_mul(10).wrapping_add(u64::from(digit));
         count += 1;
     }
     (number, count)
-}
-
-/// The number that the digits at the beginning of eight bytes form, and their count. All eight are examined at once: a
-/// branch for each digit would often be mispredicted, because the lengths of numbers vary.
-#[inline]
-fn up_to_eight_digits(text: [u8; 8]) -> (u64, usize) {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    // The first digit is the lowest byte. Bytes of digits become 0 to 9; of all others the highest bit is set.
-    let values = u64::from_le_bytes(text) ^ (EACH * u64::from(b'0'));
-    let others = (((values & (EACH * 0x7F)) + EACH * (0x7F - 9)) | values) & (EACH * 0x80);
-    let unused = 64 - (others.trailing_zeros() & !7);
-    // Without the bytes after the digits, and with as many zeros before them.
-    let digits = values.checked_shl(unused).unwrap_or_default();
-    // Pairs of digits, then pairs of these, and of these.
-    let pairs = digits.wrapping_mul(10 * (1 << 8) + 1) >> 8 & 0x00FF_00FF_00FF_00FF;
-    let fours = pairs.wrapping_mul(100 * (1 << 16) + 1) >> 16 & 0x0000_FFFF_0000_FFFF;
-    let number = fours.wrapping_mul(10_000 * (1 << 32) + 1) >> 32;
-    (number, 8 - unused as usize / 8)
 }
 
 #[cfg(test)]
@@ -129,15 +100,6 @@ mod tests {
         }
         assert_eq!(digits(b"99999999", 99), (9_999_999_999, 8));
         assert_eq!(digits(b"00000000001", 7), (700_000_000_001, 11));
-        for byte in 0..=u8::MAX {
-            for place in 0..8 {
-                let mut text = *b"87654321";
-                text[place] = byte;
-                let end = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(8);
-                let expected = str::from_utf8(&text[..end]).unwrap().parse().unwrap_or(0);
-                assert_eq!(up_to_eight_digits(text), (expected, end), "{text:?}");
-            }
-        }
     }
 
     #[test]

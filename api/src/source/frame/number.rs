@@ -7,8 +7,6 @@ use zmij::Float;
 const MAX_WHOLE: f64 = 1e15;
 /// The same for single precision, of which fewer are exact.
 const MAX_WHOLE_F32: f32 = 16_777_216.0;
-/// Up to here a number of thousandths has at most 15 digits, which a float represents exactly.
-const MAX_OF_THOUSANDTHS: f64 = 1e12;
 /// Go writes an exponent from here on, and below [`MIN_EXPONENT`].
 const MAX_EXPONENT: usize = 21;
 const MIN_EXPONENT: usize = 6;
@@ -25,43 +23,10 @@ pub(super) fn push_f64(out: &mut Vec<u8>, number: f64) {
     if size < MAX_WHOLE && number == number.trunc() && (number != 0.0 || number.is_sign_positive()) {
         push_whole(out, number as i64);
     } else if (1e-3..MAX_WHOLE).contains(&size) {
-        match thousandths(size) {
-            Some(thousandths) => push_thousandths(out, number.is_sign_negative(), thousandths),
-            None => out.extend_from_slice(zmij::Buffer::new().format_finite(number).as_bytes()),
-        }
+        out.extend_from_slice(zmij::Buffer::new().format_finite(number).as_bytes());
     } else {
         push_other(out, number, number.is_finite());
     }
-}
-
-/// A number as thousandths, if it is the float next to a whole number of them. Numbers with few decimals are common, and
-/// written several times as fast from a whole number.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_precision_loss,
-    clippy::cast_sign_loss,
-    clippy::float_cmp,
-    reason = "the number is positive and small enough, and a quotient of exact numbers is rounded correctly"
-)]
-fn thousandths(size: f64) -> Option<u64> {
-    if size >= MAX_OF_THOUSANDTHS {
-        return None;
-    }
-    let thousandths = (size * 1e3 + 0.5) as u64;
-    (thousandths as f64 / 1e3 == size).then_some(thousandths)
-}
-
-/// Writes thousandths as a decimal. Of all decimals with at most 15 digits no other one reads as the same float, so
-/// without trailing zeros it is the shortest.
-fn push_thousandths(out: &mut Vec<u8>, is_negative: bool, thousandths: u64) {
-    if is_negative {
-        out.push(b'-');
-    }
-    push_whole(out, thousandths / 1000);
-    let digit = |unit: u64| b'0' + u8::try_from(thousandths / unit % 10).unwrap_or_default();
-    let decimals = [b'.', digit(100), digit(10), digit(1)];
-    let zeros = decimals.iter().rev().take_while(|digit| **digit == b'0').count();
-    out.extend_from_slice(&decimals[..decimals.len() - zeros]);
 }
 
 /// Writes a number of single precision.
