@@ -32,7 +32,7 @@ pub struct OrgView {
 pub trait OrgReader: Send + Sync {
     /// The org of that id.
     async fn find_org(&self, id: OrgId) -> Result<Option<OrgView>>;
-    /// What the audit log of an org records besides changes; the default if there is no such org.
+    /// The audit settings of an org; the default if there is no such org.
     async fn find_audit(&self, id: OrgId) -> Result<AuditSettings>;
     /// The org of that name.
     async fn find_org_by_name(&self, name: &str) -> Result<Option<OrgView>>;
@@ -109,14 +109,14 @@ impl Orgs {
         self.tell(&scope, OrgCommand::ChangeAddress(address.clone())).await
     }
 
-    /// Sets what the audit log of the actor's org records.
+    /// Changes the audit settings of the actor's org.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn set_audit(&self, scope: &Scope, audit: AuditSettings) -> Result<()> {
         scope.require(Permission::ORGS_WRITE)?;
         self.tell(scope, OrgCommand::SetAudit(audit)).await
     }
 
-    /// Reads what the audit log of the actor's org records.
+    /// Reads the audit settings of the actor's org.
     #[tracing::instrument(level = "trace", target = "kymograph_trace", skip_all)]
     pub async fn get_audit(&self, scope: &Scope) -> Result<AuditSettings> {
         scope.require(Permission::ORGS_READ)?;

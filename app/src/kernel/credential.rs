@@ -1,4 +1,4 @@
-//! What a request proves its caller's identity with.
+//! The credentials of a request.
 
 /// The credentials of a request.
 #[derive(Clone, Debug)]

@@ -104,7 +104,7 @@ impl Noun for DataSource {
         if self.exists {
             return Ok(());
         }
-        unit.delete_secrets_below(secret_key(self.id, ""));
+        change::delete_secrets(unit, self.id);
         endings.tell(unit, scope, &[Ending::DataSource(&self.uid)]).await
     }
 }

@@ -22,14 +22,14 @@ pub struct Org {
     pub name: String,
     /// The postal address.
     pub address: Address,
-    /// What its audit log records besides changes.
+    /// The audit settings.
     #[serde(default, skip_serializing_if = "is_default")]
     pub audit: AuditSettings,
     /// Whether it exists: created and not deleted since.
     pub exists: bool,
 }
 
-/// What the audit log of an org records besides changes, refusals and log-ins.
+/// The audit settings of an org: the records of its audit log besides changes, refusals and log-ins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AuditSettings {
@@ -64,7 +64,7 @@ pub enum OrgCommand {
     Rename(String),
     /// Gives it another address.
     ChangeAddress(Address),
-    /// Sets what its audit log records.
+    /// Changes its audit settings.
     SetAudit(AuditSettings),
     /// Deletes it with all it owns.
     Delete,
@@ -93,7 +93,7 @@ pub struct OrgAddressChanged {
     pub address: Address,
 }
 
-/// What the audit log of an org records was changed.
+/// The audit settings of an org were changed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OrgAuditChanged {
     /// The settings from now on.
@@ -116,7 +116,7 @@ domain_events! {
         Renamed(OrgRenamed) = "org.renamed", 1;
         /// It was given another address.
         AddressChanged(OrgAddressChanged) = "org.address_changed", 1;
-        /// What its audit log records was changed.
+        /// Its audit settings were changed.
         AuditChanged(OrgAuditChanged) = "org.audit_changed", 1;
         /// It was deleted.
         Deleted(OrgDeleted) = "org.deleted", 1;

@@ -1,6 +1,6 @@
 //! Creating, changing and deleting data sources.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use kymograph_domain::kernel::effect::Ending;
 use kymograph_domain::rights::resource_permission::ResourceKind;
@@ -113,9 +113,9 @@ impl DataSources {
         self.commands
             .run(scope, |mut unit| async move {
                 let mut source = self.load(scope, &mut unit, uid, Permission::DATA_SOURCES_DELETE).await?;
-                let (id, secrets) = (source.id, source.secrets.clone());
+                let id = source.id;
                 source.tell(DataSourceCommand::Delete).await?;
-                write_secrets(scope, &mut unit, id, &removed(&secrets)).await?;
+                delete_secrets(&mut unit, id);
                 self.endings.tell(&mut unit, scope, &[Ending::DataSource(uid)]).await?;
                 unit.record(source)?;
                 Ok(unit.decided(id))
@@ -158,9 +158,9 @@ impl DataSources {
     }
 }
 
-/// The values that remove secrets.
-fn removed(secrets: &BTreeSet<String>) -> SecretValues {
-    secrets.iter().map(|name| (name.clone(), None)).collect()
+/// Adds the deletion of the secrets of a data source, which ends, to the commit.
+pub(super) fn delete_secrets(unit: &mut Unit<'_>, id: i64) {
+    unit.delete_secrets_below(secret_key(id, ""));
 }
 
 async fn write_secrets(scope: &Scope, unit: &mut Unit<'_>, id: i64, values: &SecretValues) -> Result<()> {

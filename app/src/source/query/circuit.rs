@@ -14,8 +14,8 @@ use crate::source::backend::{ErrorOrigin, QueryError, SourceSettings};
 pub(crate) const MAX_CALLS_OF_SOURCE: usize = 6;
 /// The number of consecutive failures to reach a source after which calls are suspended.
 const MAX_FAILURES: u32 = 3;
-/// How long a time-out of a source that has responded does not count as a failure to reach it: more likely the query was
-/// a slow one, which must not keep others from the source.
+/// The time after a response during which a time-out is no failure to reach the source: more likely the query was a slow
+/// one, which must not keep others from the source.
 const ALIVE_FOR: Duration = Duration::from_secs(60);
 /// How long calls are suspended.
 const OPEN_FOR: Duration = Duration::from_secs(10);
